@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The fabric of a lab: fabric.c, its log and its switches."""
+
+import collections
+import os
+import shlex
+import subprocess
+
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fabric.c')
+
+Request = collections.namedtuple('Request', 'host nic operation profile vm answer')
+
+
+class Fabric:
+    """A fabric whose library, log and switches are files in the folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.library = os.path.join(folder, 'fabric.so')
+        os.makedirs(folder)
+        flags = subprocess.check_output(['pkg-config', '--cflags', 'libnl-3.0'], text=True)
+        subprocess.run(['gcc', '-Wall', '-Wextra', '-Werror', '-O2', '-fPIC', '-shared',
+                        *shlex.split(flags), '-o', self.library, SOURCE, '-ldl', '-lpthread'],
+                       check=True)
+
+    def environment(self, host):
+        return {'LD_PRELOAD': self.library, 'FABRIC': self.folder, 'FABRIC_HOST': host.name,
+                'FABRIC_SYSFS': host.sysfs.class_net}
+
+    def requests(self, **fields):
+        """Return the requests so far, in order, that have these values in these fields."""
+        try:
+            with open(os.path.join(self.folder, 'log')) as log:
+                requests = [Request(*line.rstrip('\n').split('\t')) for line in log]
+        except FileNotFoundError:
+            return []
+        return [request for request in requests
+                if all(getattr(request, field) == value for field, value in fields.items())]
+
+    def forget(self):
+        """Start a new log."""
+        self._set('log', None)
+
+    def be_slow(self, seconds):
+        """Take that long to associate; None: answer at once again."""
+        self._set('slow', seconds)
+
+    def refuse(self, profile):
+        """Refuse a port profile, '*' for all; None: accept all again."""
+        self._set('refuse', profile)
+
+    def _set(self, name, value):
+        path = os.path.join(self.folder, name)
+        if value is not None:
+            with open(path, 'w') as f:
+                f.write(str(value))
+        elif os.path.exists(path):
+            os.unlink(path)

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Hosts on one machine, each with namespaces, NICs and a libvirtd of its own.
+
+A host lives as long as its first process, which ends when its stdin is closed: also when the
+process that made it is killed. All its processes end with it, as they share its PID namespace.
+"""
+
+import contextlib
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import uuid
+
+import libvirt
+
+from sysfs import Sysfs
+from vdsm_runner import find_vdsm, run_hooks
+
+HOOKS = 'usr/libexec/vdsm/hooks'
+BRIDGES = ('ovirtmgmt', 'storage')
+# What libvirtd keeps elsewhere on a host of its own.
+FOLDERS = ('/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt', '/var/log/libvirt', '/run')
+
+LIBVIRTD_CONF = """\
+auth_unix_rw = "none"
+host_uuid = "{uuid}"
+log_filters = "3:libvirt 3:qemu 1:util.netlink"
+log_outputs = "2:file:{log}"
+"""
+# Nothing of the machine's: no cgroups, no security labels, no other users, no virtlogd.
+QEMU_CONF = """\
+user = "root"
+group = "root"
+security_driver = "none"
+dynamic_ownership = 0
+remember_owner = 0
+namespaces = []
+cgroup_controllers = []
+stdio_handler = "file"
+"""
+# The host's first process, which must not wait for its children. /dev is the machine's, where macvtap devices are called tap<index>: the
+# interface indexes of no two hosts may meet, so each host uses up those of the hosts before it.
+INIT = """\
+set -e
+read -r pid _ < /proc/self/stat; echo "$pid"
+mount --make-rprivate /
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+hostname {name}
+{binds}
+mkdir -p /run/vdsm
+ip link set lo up
+if [ {burn} -gt 0 ]; then
+    for i in $(seq {burn}); do echo "link add x$i group 9 type veth peer name y$i"; done | ip -batch -
+    ip link del group 9
+fi
+{links}
+echo ready
+exec env --ignore-signal=CHLD cat
+"""
+
+
+class Host:
+    """
+    A host with its NICs, of which those in pool are VIC NICs that nobody uses.
+
+    folder is a new folder for all its files, number is different for each host of a lab. With a
+    fabric, VMs really start on its VIC NICs.
+    """
+
+    def __init__(self, name, pool, folder, number=0, fabric=None):
+        self.name = name
+        self.folder = folder
+        self.fabric = fabric
+        self.number = number
+        self.sysfs = Sysfs(self.path('/sysfs'))
+        self.hooks = os.path.join(folder, 'root', HOOKS)
+        self.vdsm = find_vdsm()
+        self.pool = list(pool)
+        self.libvirtd = None
+        self._stack = contextlib.ExitStack()
+        self._conn = None
+
+        self.sysfs.add('eth0', '00:25:b5:00:{:02x}:01'.format(number), device='0x0043')
+        for bridge in BRIDGES:
+            self.sysfs.add(bridge, '00:25:b5:00:{:02x}:01'.format(number), vendor=None)
+        for nic in pool:
+            self.sysfs.add(nic)
+
+    def path(self, path):
+        """Return where, on the machine, that absolute path of the host is."""
+        return os.path.join(self.folder, path[1:])
+
+    def __enter__(self):
+        for folder in FOLDERS:
+            os.makedirs(self.path(folder))
+        self._write('/etc/libvirt/libvirtd.conf', LIBVIRTD_CONF.format(
+            uuid=uuid.uuid4(), log='/var/log/libvirt/libvirtd.log'))
+        self._write('/etc/libvirt/qemu.conf', QEMU_CONF)
+        with contextlib.ExitStack() as stack:
+            self.pid = self._enter_namespaces(stack, ['unshare', '--net', '--mount', '--uts', '--pid',
+                                                      '--fork', '--kill-child'], INIT.format(
+                name=self.name,
+                burn=500 * self.number,
+                binds='\n'.join('mount --bind {} {}'.format(shlex.quote(self.path(folder)), folder)
+                                for folder in FOLDERS),
+                links='\n'.join(
+                    ['ip link add {0} type bridge; ip link set {0} up'.format(bridge)
+                     for bridge in BRIDGES] + [self._link(nic) for nic in self.pool])))
+            # libvirtd sees the namespace's NICs, the hooks see VIC NICs.
+            self.hook_view = self._enter_namespaces(
+                stack, [*self.command(), 'unshare', '--mount'],
+                'mount --bind {0}/class/net /sys/class/net; mount --bind {0}/devices /sys/devices;'
+                'echo $$; echo ready; exec cat'.format(shlex.quote(self.sysfs.root)))
+            self.start_libvirtd()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc):
+        self.close_connection()
+        self._stack.close()
+
+    def _enter_namespaces(self, stack, command, script):
+        """Run a shell script that prints its PID, then "ready". Ends it with the stack."""
+        process = subprocess.Popen([*command, 'sh', '-c', script], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True, start_new_session=True)
+        stack.callback(process.wait)
+        stack.callback(process.stdin.close)
+        stack.callback(process.stdout.close)
+        pid = process.stdout.readline().strip()
+        if process.stdout.readline() != 'ready\n':
+            raise RuntimeError('{}: {} failed'.format(self.name, command))
+        return pid
+
+    @staticmethod
+    def _link(nic):
+        return ('ip link add {0} address 02:00:00:00:00:00 type veth peer name {0}p\n'
+                'ip link set {0} up; ip link set {0}p up'.format(nic))
+
+    def _write(self, path, text):
+        with open(self.path(path), 'w') as f:
+            f.write(text)
+
+    def command(self):
+        """Return what to put before a command to run it on this host."""
+        return ['nsenter', '--target', self.pid, '--mount', '--net', '--uts', '--pid']
+
+    def hook_command(self):
+        """Return what to put before a command to run it where hooks run, with the VIC NICs."""
+        return [*self.command(), 'nsenter', '--target', self.hook_view, '--mount']
+
+    def run(self, *args):
+        """Run a command on the host. Returns its output."""
+        return subprocess.run([*self.command(), *args], check=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True).stdout
+
+    def hook(self, point, xml, vmfex=None, vm_id=None):
+        """Run the hooks of a hook point as VDSM does. Returns the XML and the log."""
+        return run_hooks(os.path.join(self.hooks, point), xml,
+                         custom=None if vmfex is None else {'vmfex': vmfex}, vm_id=vm_id,
+                         command=self.hook_command(), vdsm=self.vdsm)
+
+    # libvirtd
+
+    def start_libvirtd(self):
+        env = dict(os.environ, NOTIFY_SOCKET=self.path('/run/ready'))
+        if self.fabric:
+            env.update(self.fabric.environment(self))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            ready.bind(self.path('/run/ready'))
+            ready.settimeout(60)
+            # Not nsenter's environment: it must not run with the fabric.
+            variables = ['{}={}'.format(key, env[key]) for key in
+                         ('NOTIFY_SOCKET', 'LD_PRELOAD', 'FABRIC', 'FABRIC_HOST', 'FABRIC_SYSFS')
+                         if key in env]
+            self.libvirtd = subprocess.Popen([*self.command(), 'env', *variables, 'libvirtd'],
+                                             stdin=subprocess.DEVNULL,
+                                             stderr=open(self.path('/var/log/libvirt/stderr'), 'a'))
+            while b'READY=1' not in ready.recv(4096):
+                pass
+        os.unlink(self.path('/run/ready'))
+
+    def kill_libvirtd(self, signal='KILL'):
+        """End libvirtd; the VMs run on."""
+        self.close_connection()
+        self.run('pkill', '-' + signal, '-x', 'libvirtd')
+        self.libvirtd.wait()
+
+    def restart_libvirtd(self):
+        self.kill_libvirtd('TERM')
+        self.start_libvirtd()
+
+    @property
+    def conn(self):
+        """A connection to the host's libvirt."""
+        if self._conn is None:
+            self._conn = libvirt.open('qemu+unix:///system?socket='
+                                      + self.path('/run/libvirt/libvirt-sock'))
+        return self._conn
+
+    def close_connection(self):
+        if self._conn is not None:
+            with contextlib.suppress(libvirt.libvirtError):
+                self._conn.close()
+            self._conn = None
