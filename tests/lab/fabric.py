@@ -11,17 +11,20 @@ SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fabric.c')
 Request = collections.namedtuple('Request', 'host nic operation profile vm answer')
 
 
-class Fabric:
-    """A fabric whose library, log and switches are files in the folder."""
+def compile_fabric(library):
+    """Make the library of a fabric, a file with that path."""
+    flags = subprocess.check_output(['pkg-config', '--cflags', 'libnl-3.0'], text=True)
+    subprocess.run(['gcc', '-Wall', '-Wextra', '-Werror', '-O2', '-fPIC', '-shared',
+                    *shlex.split(flags), '-o', library, SOURCE, '-ldl', '-lpthread'], check=True)
 
-    def __init__(self, folder):
+
+class Fabric:
+    """A fabric with that library, and with its log and its switches as files in a new folder."""
+
+    def __init__(self, library, folder):
+        self.library = library
         self.folder = folder
-        self.library = os.path.join(folder, 'fabric.so')
         os.makedirs(folder)
-        flags = subprocess.check_output(['pkg-config', '--cflags', 'libnl-3.0'], text=True)
-        subprocess.run(['gcc', '-Wall', '-Wextra', '-Werror', '-O2', '-fPIC', '-shared',
-                        *shlex.split(flags), '-o', self.library, SOURCE, '-ldl', '-lpthread'],
-                       check=True)
 
     def environment(self, host):
         return {'LD_PRELOAD': self.library, 'FABRIC': self.folder, 'FABRIC_HOST': host.name,

@@ -11,16 +11,14 @@ import os
 import shlex
 import socket
 import subprocess
-import sys
-import time
 import uuid
+from xml.etree import ElementTree
 
 import libvirt
 
-from sysfs import Sysfs
+from sysfs import FREE, Sysfs
 from vdsm_runner import find_vdsm, run_hooks
 
-HOOKS = 'usr/libexec/vdsm/hooks'
 BRIDGES = ('ovirtmgmt', 'storage')
 # What libvirtd keeps elsewhere on a host of its own.
 FOLDERS = ('/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt', '/var/log/libvirt', '/run')
@@ -68,17 +66,17 @@ class Host:
     """
     A host with its NICs, of which those in pool are VIC NICs that nobody uses.
 
-    folder is a new folder for all its files, number is different for each host of a lab. With a
-    fabric, VMs really start on its VIC NICs.
+    folder is a new folder for all its files, hooks is the one that holds the hook points, number is
+    different for each host of a lab. With a fabric, VMs really start on its VIC NICs.
     """
 
-    def __init__(self, name, pool, folder, number=0, fabric=None):
+    def __init__(self, name, pool, folder, hooks, number=0, fabric=None):
         self.name = name
         self.folder = folder
         self.fabric = fabric
         self.number = number
         self.sysfs = Sysfs(self.path('/sysfs'))
-        self.hooks = os.path.join(folder, 'root', HOOKS)
+        self.hooks = hooks
         self.vdsm = find_vdsm()
         self.pool = list(pool)
         self.libvirtd = None
@@ -141,6 +139,21 @@ class Host:
         return ('ip link add {0} address 02:00:00:00:00:00 type veth peer name {0}p\n'
                 'ip link set {0} up; ip link set {0}p up'.format(nic))
 
+    # NICs
+
+    def add_nic(self, nic):
+        """Give the host one more free VIC NIC."""
+        self.run('sh', '-ec', self._link(nic))
+        self.sysfs.add(nic)
+
+    def remove_nic(self, nic):
+        self.run('ip', 'link', 'del', nic)
+        self.sysfs.remove(nic)
+
+    def free_nics(self):
+        """Return the names of those of the host's pool NICs that nobody uses."""
+        return [nic for nic in self.pool if self.sysfs.mac(nic) == FREE]
+
     def _write(self, path, text):
         with open(self.path(path), 'w') as f:
             f.write(text)
@@ -201,6 +214,18 @@ class Host:
             self._conn = libvirt.open('qemu+unix:///system?socket='
                                       + self.path('/run/libvirt/libvirt-sock'))
         return self._conn
+
+    def pool_xml(self, flags=0):
+        return self.conn.networkLookupByName('direct-pool').XMLDesc(flags)
+
+    def pool_nics(self, flags=0):
+        """Return direct-pool's NICs, a dict of name to connections."""
+        return {nic.get('dev'): int(nic.get('connections', 0))
+                for nic in ElementTree.fromstring(self.pool_xml(flags)).iter('interface')}
+
+    def next_pool_nics(self):
+        """Return the NICs of direct-pool's persistent definition, a list of names."""
+        return list(self.pool_nics(libvirt.VIR_NETWORK_XML_INACTIVE))
 
     def close_connection(self):
         if self._conn is not None:

@@ -35,7 +35,7 @@ def nic_xml(mac, bridge='ovirtmgmt', link='up', extra=''):
 
 class VM:
     """
-    A VM with four NICs, of which the first two are in the dictionary.
+    A VM with four NICs, of which the first ones are in the dictionary: one for each of profiles.
 
     No two numbers (0 to 255) of a lab may be the same. The VM has nothing to boot unless boot says so: a
     kernel, as libvirt's XML for it, and the memory it needs in MiB.
@@ -48,8 +48,8 @@ class VM:
         self.macs = ['00:1a:4a:16:{:02x}:{:02x}'.format(number, i) for i in range(0x51, 0x55)]
         self.profiles = dict(zip(self.macs, profiles))
         self.vmfex = str(self.profiles)
-        nics = [nic_xml(mac, link=link, extra=FILTER + PORT) for mac, link in zip(self.macs, links)]
-        nics += [nic_xml(mac, bridge='storage') for mac in self.macs[2:]]
+        nics = [nic_xml(mac, link=link, extra=FILTER + PORT if mac in self.profiles else '')
+                for mac, link in zip(self.macs, [*links, 'up', 'up'])]
         with open(os.path.join(HERE, 'vm.xml')) as f:
             self.xml = f.read().format(name=self.name, uuid=self.uuid, boot=boot, memory=memory,
                                        nics='    '.join(nics))
@@ -58,7 +58,12 @@ class VM:
 
     def start(self, host):
         xml, log = host.hook('before_vm_start', self.xml, self.vmfex, self.uuid)
-        host.conn.createXML(xml)
+        domain = host.conn.defineXML(xml)
+        try:
+            domain.create()
+        except libvirt.libvirtError:
+            domain.undefine()
+            raise
         return log
 
     def migrate(self, source, destination):
@@ -67,11 +72,14 @@ class VM:
                                   self.uuid)
         sockets = destination.path('/run/migration')
         domain.migrate3(destination.conn, {libvirt.VIR_MIGRATE_PARAM_URI: 'unix://' + sockets},
-                        libvirt.VIR_MIGRATE_LIVE)
+                        libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST
+                        | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE)
         return log
 
     def stop(self, host):
-        self.on(host).destroy()
+        domain = self.on(host)
+        domain.destroy()
+        domain.undefine()
 
     def on(self, host):
         """Return the VM's virDomain on a host."""

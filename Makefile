@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+NAME := vdsm-hook-vmfex
+VERSION := $(shell sed -n 's/^Version: *//p' $(NAME).spec)
+
+prefix := /usr
+libexecdir := $(prefix)/libexec
+hooksdir := $(libexecdir)/vdsm/hooks
+
+PYTHON := /usr/bin/python3
+HOOKS := $(wildcard hooks/*/50_vmfex)
+DIST := $(NAME)-$(VERSION).tar.gz
+# Only EL's rpm knows what is installed; Debian's has no packages in its database.
+RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps)
+
+.PHONY: help install uninstall dist rpm check demo lab bench lint clean deps
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | column -t -s :
+
+install: ## install the hook, below DESTDIR
+	for hook in $(HOOKS); do \
+	    install -d "$(DESTDIR)$(hooksdir)/$$(basename $$(dirname $$hook))" && \
+	    cp -P $$hook "$(DESTDIR)$(hooksdir)/$${hook#hooks/}" || exit 1; \
+	done
+	chmod 755 "$(DESTDIR)$(hooksdir)/before_vm_start/50_vmfex"
+
+uninstall: ## remove the installed hook, below DESTDIR
+	for hook in $(HOOKS); do rm -f "$(DESTDIR)$(hooksdir)/$${hook#hooks/}"; done
+
+dist: ## make the source archive
+	git archive --prefix=$(NAME)-$(VERSION)/ -o $(DIST) HEAD
+
+rpm: dist ## build the RPMs in rpmbuild/RPMS and rpmbuild/SRPMS
+	rpmbuild $(RPMBUILD_FLAGS) --define '_topdir $(CURDIR)/rpmbuild' -ta $(DIST)
+
+check: deps lint ## run all tests, as root; installs what they need
+	$(PYTHON) -m pytest
+
+demo: deps ## show the hook at work on a sample VM and an example host, as root
+	@unshare --mount $(PYTHON) tests/demo.py
+
+lab: deps ## give a shell in a running lab of two hosts on a fabric, as root
+	@$(PYTHON) tests/lab/shell.py
+
+bench: deps ## measure what the hook costs, as root
+	@$(PYTHON) tests/bench.py
+
+lint: deps ## check the style
+	build/venv/bin/ruff check .
+	build/venv/bin/vermin --quiet --no-tips --target=3.6- --violations hooks/before_vm_start/50_vmfex
+
+clean: ## remove what was built
+	rm -rf build rpmbuild dist *.egg-info $(NAME)-*.tar.gz .pytest_cache .hypothesis .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+deps:
+	@tests/install-deps

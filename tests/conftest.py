@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+
+import pytest
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [TESTS, os.path.join(TESTS, 'lab')]
+sys.dont_write_bytecode = True
+
+import vdsm_runner  # noqa: E402
+
+HOOKS = os.path.join(os.path.dirname(TESTS), 'hooks')
+
+
+def pytest_report_header(config):
+    vdsm = vdsm_runner.find_vdsm()
+    return 'VDSM: {}'.format('installed' if vdsm is None else
+                             'stand-in' if vdsm == vdsm_runner.STAND_IN else vdsm)
+
+
+@pytest.fixture(scope='session')
+def vmfex():
+    """The hook as a module, for its functions."""
+    path = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
+    loader = importlib.machinery.SourceFileLoader('vmfex', path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader('vmfex', loader))
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='session')
+def domain_xml():
+    """A whole domain as the engine sends it, with NICs of all kinds."""
+    with open(os.path.join(TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
+        return f.read()
+
+
+@pytest.fixture
+def run_hook():
+    """Calls the hooks of a hook point as VDSM does. Returns the XML and the log, or raises."""
+    def run(point, xml, vmfex=None, **kwargs):
+        kwargs.setdefault('vdsm', vdsm_runner.find_vdsm())
+        return vdsm_runner.run_hooks(os.path.join(HOOKS, point), xml,
+                                     {} if vmfex is None else {'vmfex': vmfex}, **kwargs)
+    return run
+
+
+# Below: real libvirtds. They need root, and their modules are only imported where they are used.
+
+ALPHA = ['eth{}'.format(i) for i in range(3, 12)]
+BETA = ['eth{}'.format(i) for i in range(13, 22)]
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            if {'host', 'lab', 'bare_host', 'lab_factory'} & set(item.fixturenames):
+                item.add_marker(pytest.mark.skip(reason='needs root, for its own namespaces'))
+
+
+@pytest.fixture(scope='session')
+def fabric_library(tmp_path_factory):
+    from fabric import compile_fabric
+
+    library = str(tmp_path_factory.mktemp('fabric') / 'fabric.so')
+    compile_fabric(library)
+    return library
+
+
+@pytest.fixture
+def host(fabric_library, tmp_path):
+    """A host on a fabric, with NICs eth3 to eth11 and the hooks of this source tree."""
+    from fabric import Fabric
+    from host import Host
+
+    fabric = Fabric(fabric_library, str(tmp_path / 'fabric'))
+    with Host('alpha', ALPHA, str(tmp_path / 'alpha'), HOOKS, fabric=fabric) as host:
+        yield host
+
+
+@pytest.fixture
+def bare_host(tmp_path):
+    """The same without a fabric: no VM can start on VM-FEX there."""
+    from host import Host
+
+    with Host('alpha', ALPHA, str(tmp_path / 'alpha'), HOOKS) as host:
+        yield host

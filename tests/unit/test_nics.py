@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import re
+from xml.dom import minidom
+from xml.etree import ElementTree
+
+import pytest
+
+A, B = '00:1a:4a:16:01:51', '00:1a:4a:16:01:52'
+
+
+@pytest.fixture
+def move(vmfex):
+    """Moves the NICs of a domain's XML. Returns the XML that comes out, and the log."""
+    def move(xml, profiles):
+        nics = vmfex.find_nics(minidom.parseString(xml.encode()))
+        changed, log = vmfex.move_nics(nics, profiles)
+        return vmfex.splice(xml.encode(), nics, changed).decode(), log
+    return move
+
+
+def domain(*nics):
+    return '<domain><devices>{}</devices></domain>'.format(''.join(nics))
+
+
+def nic(children='', mac=A, type='bridge', source='<source bridge="ovirtmgmt"/>'):
+    return '<interface type="{}"><mac address="{}"/>{}{}</interface>'.format(
+        type, mac, source, children)
+
+
+def pool_nic(profile, children='', mac=A, type='network', more=''):
+    return nic('<virtualport type="802.1Qbh"><parameters profileid="{}"/></virtualport>{}'.format(
+        profile, children), mac, type, '<source network="direct-pool"{}/>'.format(more))
+
+
+def test_bridge_nic_becomes_a_802_1Qbh_nic_on_the_pool(move):
+    xml, log = move('''\
+<domain>
+  <devices>
+    <interface type="bridge">
+      <mac address="00:1a:4a:16:01:51"/>
+      <model type="virtio"/>
+      <source bridge="ovirtmgmt"/>
+    </interface>
+  </devices>
+</domain>
+''', {A: 'Profile1'})
+    assert xml == '''\
+<domain>
+  <devices>
+    <interface type="network">
+      <mac address="00:1a:4a:16:01:51"/>
+      <source network="direct-pool"/>
+      <virtualport type="802.1Qbh"><parameters profileid="Profile1"/></virtualport>
+      <model type="virtio"/>
+    </interface>
+  </devices>
+</domain>
+'''
+    assert log == ['NIC 00:1a:4a:16:01:51 moved to port profile Profile1; removed: source']
+
+
+@pytest.mark.parametrize('child', [
+    '<filterref filter="vdsm-no-mac-spoofing"/>',
+    '<filterref filter="clean-traffic"><parameter name="IP" value="192.0.2.1"/></filterref>',
+    '<port isolated="yes"/>',
+    '<mtu size="9000"/>',
+    '<vlan><tag id="120"/></vlan>',
+    '<coalesce><rx><frames max="7"/></rx></coalesce>',
+    '<backend tap="/dev/net/tun" vhost="/dev/vhost-net"/>',
+    '<virtualport type="openvswitch"/>',
+    '<virtualport type="802.1Qbg"><parameters managerid="11"/></virtualport>',
+])
+def test_what_libvirt_refuses_on_the_pool_is_removed_and_named(move, child):
+    xml, log = move(domain(nic(child)), {A: 'P'})
+    assert xml == domain(pool_nic('P'))
+    assert log[0].endswith('; removed: source, ' + re.match(r'<(\w+)', child).group(1))
+
+
+@pytest.mark.parametrize('child', [
+    '<model type="e1000e"/>',
+    '<link state="down"/>',
+    '<address type="pci" domain="0x0000" bus="0x02" slot="0x00" function="0x0"/>',
+    '<alias name="ua-1a8a0f46-7a3b-4dd1-9d25-f6e4cc0d81a1"/>',
+    '<boot order="1"/>',
+    '<driver name="vhost" queues="4"/>',
+    '<bandwidth><inbound average="1000"/></bandwidth>',
+    '<tune><sndbuf>0</sndbuf></tune>',
+    '<teaming type="persistent"/>',
+    '<rom enabled="no"/>',
+    '<target dev="vnet0"/>',
+    '<guest dev="eth0"/>',
+    '<acpi index="7"/>',
+    '<!-- a comment -->',
+    '<x:source xmlns:x="urn:x" network="mine"/>',
+    'text',
+])
+def test_what_libvirt_allows_on_the_pool_stays(move, child):
+    assert move(domain(nic(child)), {A: 'P'})[0] == domain(pool_nic('P', child))
+
+
+def test_nic_not_in_the_dictionary_is_left_untouched(move):
+    other = nic('<filterref filter="x"/>', mac=B)
+    xml, _ = move(domain(nic(), other), {A: 'P'})
+    assert xml == domain(pool_nic('P'), other)
+
+
+def test_case_of_the_nics_mac_plays_no_part_and_stays(move):
+    upper = A.upper()
+    assert move(domain(nic(mac=upper)), {A: 'P'})[0] == domain(pool_nic('P', mac=upper))
+
+
+@pytest.mark.parametrize('xml', [
+    '<domain><devices/></domain>',
+    domain(nic(mac=B)),
+    domain('<interface type="bridge"><source bridge="x"/></interface>'),
+    domain('<interface type="bridge"><mac/></interface>'),
+    domain('<interface type="bridge"><mac address="what"/></interface>'),
+    domain('<interface/>'),
+    domain('<interface xmlns="urn:x" type="bridge"><mac address="{}"/></interface>'.format(A)),
+    domain('<x:interface xmlns:x="urn:x" type="bridge"><mac address="{}"/></x:interface>'.format(A)),
+    domain('<interface type="bridge"><x:mac xmlns:x="urn:x" address="{}"/></interface>'.format(A)),
+    '<domain xmlns="urn:x"><devices>{}</devices></domain>'.format(nic()),
+    '<domain>{}<devices/></domain>'.format(nic()),
+    '<domain><metadata>{}</metadata></domain>'.format(nic()),
+    '<domain><metadata><domain><devices>{}</devices></domain></metadata></domain>'.format(nic()),
+    '<domainsnapshot>{}</domainsnapshot>'.format(domain(nic())),
+    domain('<hostdev>{}</hostdev>'.format(nic())),
+], ids=range(15))
+def test_what_is_no_nic_with_that_mac_is_left_alone(move, xml):
+    assert move(xml, {A: 'P'}) == (xml, ['no NIC of this VM has MAC ' + A])
+
+
+@pytest.mark.parametrize('type, more', [('network', ''), (
+    'direct', ' portid="x" dev="eth3" mode="passthrough"')])
+def test_nic_on_the_pool_with_the_same_profile_is_left_untouched(move, type, more):
+    xml = domain(pool_nic('P', type=type, more=more))
+    assert move(xml, {A: 'P'}) == (xml, ['NIC {} is on port profile P already'.format(A)])
+
+
+@pytest.mark.parametrize('before', [
+    pool_nic('Other'),
+    pool_nic('Other', type='direct', more=' portid="x" dev="eth3" mode="passthrough"'),
+    nic(type='network', source='<source network="direct-pool"/>'),
+], ids=['network', 'direct', 'no-profile'])
+def test_nic_on_the_pool_with_another_profile_gets_the_one_in_the_dictionary(move, before):
+    assert move(domain(before), {A: 'P'})[0] == domain(pool_nic('P'))
+
+
+@pytest.mark.parametrize('type, source', [
+    ('hostdev', '<source><address type="pci"/></source>'),
+    ('network', '<source network="default"/>'),
+    ('direct', '<source dev="eth0" mode="bridge"/>'),
+    ('ethernet', ''),
+    ('vhostuser', '<source type="unix" path="/run/x" mode="client"/>'),
+    ('', ''),
+])
+def test_mac_of_a_nic_that_cannot_move_is_refused_with_its_kind(move, vmfex, type, source):
+    with pytest.raises(vmfex.Refused, match='NIC {} is of type {!r}'.format(A, type)):
+        move(domain(nic(type=type, source=source)), {A: 'P'})
+
+
+def test_of_a_failover_pair_the_bridge_nic_moves_and_the_other_stays(move):
+    pair = nic('<teaming type="transient" persistent="ua-1"/>', type='hostdev', source='')
+    bridge = nic('<teaming type="persistent"/>')
+    for order in (pair, bridge), (bridge, pair):
+        xml, log = move(domain(*order), {A: 'P'})
+        assert xml == domain(*order).replace(bridge, pool_nic('P', '<teaming type="persistent"/>'))
+        assert len(log) == 1
+
+
+def test_whole_domain_changes_in_the_nics_of_the_dictionary_only(move, domain_xml):
+    profiles = {'00:1a:4a:16:01:5{}'.format(i): 'P{}'.format(i) for i in (1, 2, 4, 5)}
+    xml, log = move(domain_xml, profiles)
+
+    def split(xml):
+        parts = re.split('(<interface type.*?</interface>)', xml, flags=re.DOTALL)
+        return parts[0::2], parts[1::2]
+
+    (texts_before, before), (texts, nics) = split(domain_xml), split(xml)
+    assert texts == texts_before
+    assert [i for i in range(len(nics)) if nics[i] != before[i]] == [0, 1, 3, 4]
+    assert [line.partition('; ')[2] for line in log] == [
+        'removed: source, filterref, port, mtu', 'removed: source, filterref, mtu, coalesce',
+        'removed: source, virtualport, vlan, backend', 'removed: source']
+    for i, number in ((0, 1), (1, 2), (3, 4), (4, 5)):
+        old, new = ElementTree.fromstring(before[i]), ElementTree.fromstring(nics[i])
+        kept = [child for child in new if child.tag not in ('source', 'virtualport')]
+        assert [ElementTree.tostring(child).strip() for child in kept] == [
+            ElementTree.tostring(child).strip() for child in old
+            if child.tag in [child.tag for child in kept]]
+        assert new.get('type') == 'network'
+        assert [(e.tag, e.attrib) for e in new.find('source').iter()] == [
+            ('source', {'network': 'direct-pool'})]
+        assert [(e.tag, e.attrib) for e in new.find('virtualport').iter()] == [
+            ('virtualport', {'type': '802.1Qbh'}),
+            ('parameters', {'profileid': 'P{}'.format(number)})]
+    assert move(xml, profiles)[0] == xml
+
+
+@pytest.mark.parametrize('prologue', ['', '\ufeff', '<?xml version="1.0" encoding="utf-8"?>\r\n',
+                                      '<!-- <interface type="bridge"> -->', '<?pi <interface>?>'])
+@pytest.mark.parametrize('end', ['</interface>', '</interface\n>'])
+def test_bytes_around_a_moved_nic_stay(move, prologue, end):
+    around = ('{}<domain><!--\u00fc<devices>--><name a="&#10;&#9;>">\r\n&#13;<![CDATA[<interface>]]>'
+              '</name><devices>', '<interface a=">"/>\u20ac</devices></domain>\n')
+    before, after = around[0].format(prologue), around[1]
+    xml, _ = move(before + nic().replace('</interface>', end) + after, {A: 'P'})
+    assert xml == before + pool_nic('P') + after

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import pytest
+
+from property_cases import RIGHT, WRONG
+from vdsm_runner import HookError
+
+XML = '<domain><devices/></domain>'
+
+
+def cases(table):
+    return [pytest.param(*case, id=name) for name, case in table.items()]
+
+
+@pytest.mark.parametrize('value, profiles', cases(RIGHT))
+def test_right_value_is_read(vmfex, value, profiles):
+    assert vmfex.parse_property(value) == profiles
+
+
+@pytest.mark.parametrize('value, says', cases(WRONG))
+def test_wrong_value_is_refused_with_one_line_that_names_it(vmfex, value, says):
+    with pytest.raises(vmfex.Refused) as refusal:
+        vmfex.parse_property(value)
+    line = str(refusal.value)
+    assert line.startswith('custom property vmfex')
+    assert says in line
+    assert line.isprintable()
+    assert len(line) < 300
+
+
+@pytest.mark.parametrize('value', [None, '', ' ', '{}', ' {} ', '{ }'])
+@pytest.mark.parametrize('point', ['before_vm_start', 'before_vm_migrate_destination',
+                                   'before_nic_hotplug', 'before_update_device'])
+def test_vm_without_the_property_needs_neither_xml_nor_vdsm(run_hook, point, value, tmp_path):
+    # There is no VDSM in that folder, and what is no XML would be refused.
+    assert run_hook(point, 'no XML', value, vdsm=str(tmp_path)) == ('no XML', '')
+
+
+@pytest.mark.parametrize('name', ['bare-profile', 'seven-octets', 'xml-injection',
+                                  '100-kB-of-braces', 'foreign-digits'])
+def test_vm_with_a_wrong_value_does_not_start(run_hook, name):
+    value, says = WRONG[name]
+    with pytest.raises(HookError) as error:
+        run_hook('before_vm_start', XML, value)
+    line = str(error.value)
+    assert line.startswith('vmfex: custom property vmfex') and line.count('\n') == 1
+    assert name == 'foreign-digits' or says in line
+
+
+def test_value_that_is_no_utf8_is_refused(run_hook):
+    with pytest.raises(HookError, match='^vmfex: custom property vmfex has port profile .*1 bytes'):
+        run_hook('before_vm_start', XML, "{'00:1a:4a:16:01:51':'\udcff'}")

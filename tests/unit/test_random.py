@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The same for all inputs, not only for those in the tables."""
+
+import io
+import re
+from xml.dom import minidom
+from xml.etree import ElementTree
+
+import pytest
+
+hypothesis = pytest.importorskip('hypothesis')
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+MACS = ['00:1a:4a:16:01:{:02x}'.format(i) for i in range(5)]
+chars = st.characters(blacklist_categories=('Cs', 'Cc', 'Cn'), blacklist_characters='\ufffe\uffff')
+texts = st.text(chars | st.sampled_from('\t\n'), max_size=20)
+names = st.sampled_from(['link', 'model', 'source', 'filterref', 'mac', 'mtu', 'interface', 'devices',
+                         'o:interface', 'o:mac', 'boot', 'parameters', 'virtualport'])
+
+
+def escape(text):
+    return ''.join(c if c.isalnum() else '&#{};'.format(ord(c)) for c in text)
+
+
+def element(name, attributes, children):
+    return '<{}{}>{}</{}>'.format(name, ''.join(
+        ' {}="{}"'.format(key, escape(value)) for key, value in attributes.items()),
+        ''.join(children), name)
+
+
+attributes = st.dictionaries(st.sampled_from(['type', 'address', 'network', 'o:type']), texts,
+                             max_size=2)
+trees = st.recursive(
+    texts.map(escape) | st.sampled_from(['<!-- <interface> -->', '<![CDATA[</devices>]]>']),
+    lambda inner: st.builds(element, names, attributes, st.lists(inner, max_size=3)), max_leaves=6)
+nics = st.builds(
+    lambda type, mac, source, more: element('interface', {'type': type}, [
+        element('mac', {'address': mac}, []), element('source', source, []), *more]),
+    st.sampled_from(['bridge', 'bridge', 'network', 'hostdev']), st.sampled_from(MACS),
+    st.sampled_from([{'bridge': 'x'}, {'network': 'direct-pool'}]), st.lists(trees, max_size=2))
+domains = st.lists(nics | trees, max_size=4).flatmap(lambda inner: st.builds(
+    '<domain xmlns:o="urn:o">{}<devices>{}</devices>{}</domain>'.format, trees,
+    st.just(''.join(inner)), trees))
+dictionaries = st.dictionaries(st.sampled_from(MACS), st.sampled_from(['P1', 'P 2', 'P:3']))
+
+
+def move(vmfex, xml, profiles):
+    data = xml.encode()
+    nics = vmfex.find_nics(minidom.parseString(data))
+    changed, _ = vmfex.move_nics(nics, profiles)
+    return vmfex.splice(data, nics, changed).decode()
+
+
+def others(xml, profiles):
+    """The canonical form of a domain without its NICs in the dictionary, and that of its NICs."""
+    root = ElementTree.fromstring(xml)
+    moved = []
+    for devices in root.findall('devices'):
+        for nic in devices.findall('interface'):
+            mac = nic.find('mac')
+            if mac is not None and mac.get('address') in profiles and nic.get('type') in (
+                    'bridge', 'network'):
+                moved.append(nic)
+                nic.tag, nic.text, nic[:] = 'moved', '', []
+                nic.attrib.clear()
+    out = io.StringIO()
+    ElementTree.canonicalize(ElementTree.tostring(root, encoding='unicode'), out=out)
+    return out.getvalue(), len(moved)
+
+
+@pytest.mark.skipif(not hasattr(ElementTree, 'canonicalize'), reason='needs Python 3.8')
+@settings(max_examples=400, deadline=None)
+@given(xml=domains, profiles=dictionaries)
+def test_what_is_not_in_the_dictionary_keeps_its_canonical_form(vmfex, xml, profiles):
+    try:
+        new = move(vmfex, xml, profiles)
+    except vmfex.Refused:
+        return
+    assert others(new, profiles) == others(xml, profiles)
+    assert move(vmfex, new, profiles) == new  # twice is once
+    if not profiles:
+        assert new == xml
+
+
+@settings(max_examples=400, deadline=None)
+@given(value=st.text(max_size=60) | st.text('{}\'":, 0a\\', max_size=60)
+       | dictionaries.map(str) | st.dictionaries(texts, texts).map(str))
+def test_property_is_read_or_refused(vmfex, value):
+    try:
+        profiles = vmfex.parse_property(value)
+    except vmfex.Refused as e:
+        assert str(e).isprintable()
+        return
+    for mac, profile in profiles.items():
+        assert re.fullmatch('[0-9a-f]{2}(:[0-9a-f]{2}){5}', mac)
+        assert re.fullmatch('[A-Za-z0-9_:. -]{1,39}', profile)
+
+
+@settings(max_examples=200, deadline=None)
+@given(profiles=dictionaries)
+def test_every_dictionary_is_read_as_it_was_written(vmfex, profiles):
+    assert vmfex.parse_property(str(profiles)) == profiles
