@@ -16,7 +16,7 @@ RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps)
 .PHONY: help install uninstall dist rpm check demo lab bench lint clean deps
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | column -t -s :
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-11s%s\n", $$1, $$2}'
 
 install: ## install the hook, below DESTDIR
 	for hook in $(HOOKS); do \
@@ -37,7 +37,8 @@ rpm: dist ## build the RPMs in rpmbuild/RPMS and rpmbuild/SRPMS
 check: deps lint ## run all tests, as root; installs what they need
 	$(PYTHON) -m pytest
 
-demo: deps ## show the hook at work on a sample VM and an example host, as root
+demo: ## show the hook at work on a sample VM and an example host, as root
+	@tests/install-deps demo
 	@unshare --mount $(PYTHON) tests/demo.py
 
 lab: deps ## give a shell in a running lab of two hosts on a fabric, as root
@@ -46,7 +47,7 @@ lab: deps ## give a shell in a running lab of two hosts on a fabric, as root
 bench: deps ## measure what the hook costs, as root
 	@$(PYTHON) tests/bench.py
 
-lint: deps ## check the style
+lint: build/venv ## check the style
 	build/venv/bin/ruff check .
 	build/venv/bin/vermin --quiet --no-tips --target=3.6- --violations hooks/before_vm_start/50_vmfex
 
@@ -56,3 +57,7 @@ clean: ## remove what was built
 
 deps:
 	@tests/install-deps
+
+build/venv: | deps
+	$(PYTHON) -m venv build/venv
+	build/venv/bin/pip --quiet --disable-pip-version-check install ruff==0.17.5 vermin==1.9.2

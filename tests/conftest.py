@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
+import glob
 import importlib.machinery
 import importlib.util
 import os
+import subprocess
 import sys
 
 import pytest
@@ -13,6 +15,7 @@ sys.dont_write_bytecode = True
 
 import vdsm_runner  # noqa: E402
 
+INSTALLED = '/usr/libexec/vdsm/hooks'
 HOOKS = os.path.join(os.path.dirname(TESTS), 'hooks')
 
 
@@ -58,7 +61,7 @@ BETA = ['eth{}'.format(i) for i in range(13, 22)]
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         for item in items:
-            if {'host', 'lab', 'bare_host', 'lab_factory'} & set(item.fixturenames):
+            if {'host', 'bare_host', 'lab'} & set(item.fixturenames):
                 item.add_marker(pytest.mark.skip(reason='needs root, for its own namespaces'))
 
 
@@ -69,6 +72,51 @@ def fabric_library(tmp_path_factory):
     library = str(tmp_path_factory.mktemp('fabric') / 'fabric.so')
     compile_fabric(library)
     return library
+
+
+@pytest.fixture(scope='session')
+def hooks_by_make(tmp_path_factory):
+    """The folder of the hook points as make install makes it."""
+    root = str(tmp_path_factory.mktemp('make-install'))
+    subprocess.run(['make', '-s', '-C', os.path.dirname(TESTS), 'install', 'DESTDIR=' + root],
+                   check=True)
+    return root + INSTALLED
+
+
+@pytest.fixture(scope='session')
+def rpm(tmp_path_factory):
+    """The path of the RPM, built from this tree's files as they are now."""
+    top = str(tmp_path_factory.mktemp('rpm'))
+    tree = os.path.dirname(TESTS)
+    files = subprocess.check_output(['git', 'ls-files', '-z'], cwd=tree)
+    subprocess.run(['git', 'init', '-q', top], check=True)
+    subprocess.run(['xargs', '-0', 'cp', '--parents', '-P', '-t', top], check=True, cwd=tree,
+                   input=files)
+    for command in (['git', 'add', '-A'],
+                    ['git', '-c', 'user.name=test', '-c', 'user.email=test', 'commit', '-qm', 'all'],
+                    ['make', '-s', 'rpm']):
+        subprocess.run(command, check=True, cwd=top, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+    [path] = glob.glob(top + '/rpmbuild/RPMS/noarch/*.rpm')
+    return path
+
+
+@pytest.fixture(scope='session')
+def hooks_by_rpm(tmp_path_factory, rpm):
+    """The folder of the hook points as the RPM installs it in an empty root."""
+    root = str(tmp_path_factory.mktemp('rpm-root'))
+    subprocess.run(['rpm', '--install', '--nodeps', '--root', root, rpm], check=True)
+    return root + INSTALLED
+
+
+@pytest.fixture
+def lab(request, fabric_library, tmp_path):
+    """Two hosts on a fabric, alpha and beta, with the hook installed by make install, or by RPM."""
+    from lab import Lab
+
+    hooks = request.getfixturevalue(getattr(request, 'param', 'hooks_by_make'))
+    with Lab(str(tmp_path), fabric_library, hooks) as lab:
+        yield lab
 
 
 @pytest.fixture

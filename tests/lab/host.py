@@ -7,6 +7,7 @@ process that made it is killed. All its processes end with it, as they share its
 """
 
 import contextlib
+import itertools
 import os
 import shlex
 import socket
@@ -19,6 +20,7 @@ import libvirt
 from sysfs import FREE, Sysfs
 from vdsm_runner import find_vdsm, run_hooks
 
+FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
 BRIDGES = ('ovirtmgmt', 'storage')
 # What libvirtd keeps elsewhere on a host of its own.
 FOLDERS = ('/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt', '/var/log/libvirt', '/run')
@@ -82,6 +84,7 @@ class Host:
         self.libvirtd = None
         self._stack = contextlib.ExitStack()
         self._conn = None
+        self._peers = itertools.count()
 
         self.sysfs.add('eth0', '00:25:b5:00:{:02x}:01'.format(number), device='0x0043')
         for bridge in BRIDGES:
@@ -134,10 +137,9 @@ class Host:
             raise RuntimeError('{}: {} failed'.format(self.name, command))
         return pid
 
-    @staticmethod
-    def _link(nic):
-        return ('ip link add {0} address 02:00:00:00:00:00 type veth peer name {0}p\n'
-                'ip link set {0} up; ip link set {0}p up'.format(nic))
+    def _link(self, nic):
+        return ('ip link add {0} address 02:00:00:00:00:00 type veth peer name fabric{1}\n'
+                'ip link set {0} up; ip link set fabric{1} up'.format(nic, next(self._peers)))
 
     # NICs
 
@@ -171,11 +173,19 @@ class Host:
         return subprocess.run([*self.command(), *args], check=True, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, text=True).stdout
 
-    def hook(self, point, xml, vmfex=None, vm_id=None):
-        """Run the hooks of a hook point as VDSM does. Returns the XML and the log."""
-        return run_hooks(os.path.join(self.hooks, point), xml,
-                         custom=None if vmfex is None else {'vmfex': vmfex}, vm_id=vm_id,
-                         command=self.hook_command(), vdsm=self.vdsm)
+    def hook(self, point, xml, vmfex=None, vm_id=None, command=(), env=None):
+        """
+        Run the hooks of a hook point as VDSM does. Returns the XML and the log.
+
+        command is put before each hook's path, env is added to their environment. With FAULT_CALL
+        or FAULT_LOG in it, something happens at a call to libvirt (see faults).
+        """
+        env = dict(env or {})
+        if vmfex is not None:
+            env['vmfex'] = vmfex
+        return run_hooks(os.path.join(self.hooks, point), xml, env, vm_id,
+                         [*self.hook_command(), *command],
+                         FAULTS if {'FAULT_CALL', 'FAULT_LOG'} & set(env) else self.vdsm)
 
     # libvirtd
 
@@ -202,6 +212,33 @@ class Host:
         self.close_connection()
         self.run('pkill', '-' + signal, '-x', 'libvirtd')
         self.libvirtd.wait()
+
+    def reboot(self, renamed, own):
+        """
+        Boot the host anew, its VMs gone, with other names for its NICs.
+
+        renamed maps old to new names of the pool's NICs, own is a NIC of the host itself that comes
+        up, or comes up with that name.
+        """
+        for domain in self.conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+            domain.destroy()
+        self.kill_libvirtd('TERM')
+        self.run('rm', '-rf', '/run/libvirt')
+        for old in renamed:
+            self.run('ip', 'link', 'set', old, 'down', 'name', 'old-' + old)
+            self.sysfs.remove(old)
+        for old, new in renamed.items():
+            self.run('ip', 'link', 'set', 'old-' + old, 'up', 'name', new)
+            self.sysfs.add(new)
+        mac = '00:25:b5:00:{:02x}:02'.format(self.number)
+        self.run('sh', '-ec', self._link(own) + '; ip link set {} address {}'.format(own, mac))
+        self.sysfs.add(own, mac)
+        self.pool = [renamed.get(nic, nic) for nic in self.pool]
+        self.start_libvirtd()
+
+    def mac(self, nic):
+        """Return the MAC that a NIC really has, 02:00:00:00:00:00 for one that nobody uses."""
+        return self.run('cat', '/sys/class/net/{}/address'.format(nic)).strip()
 
     def restart_libvirtd(self):
         self.kill_libvirtd('TERM')

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The stand-in for VDSM's libvirtconnection, with something happening at a call to libvirt.
+
+Environment: FAULT_CALL is the number of the call, from 1, FAULT a shell command to run before it.
+FAULT_LOG is a file that gets a line for each call made, so that tests find out how many there are.
+"""
+
+import functools
+import importlib.util
+import itertools
+import os
+import subprocess
+
+import libvirt
+
+import hooking
+
+stand_in = importlib.util.spec_from_file_location('stand_in', os.path.join(
+    os.path.dirname(os.path.realpath(hooking.__file__)), '..', 'common', 'libvirtconnection.py'))
+module = importlib.util.module_from_spec(stand_in)
+
+calls = itertools.count(1)
+
+
+def counted(method):
+    @functools.wraps(method)
+    def call(*args, **kwargs):
+        if next(calls) == int(os.environ.get('FAULT_CALL', 0)):
+            subprocess.run(['sh', '-c', os.environ['FAULT']], check=True)
+        if 'FAULT_LOG' in os.environ:
+            with open(os.environ['FAULT_LOG'], 'a') as f:
+                f.write(method.__name__ + '\n')
+        return method(*args, **kwargs)
+    return call
+
+
+for cls, names in (
+        (libvirt.virConnect, ['networkLookupByName', 'networkDefineXML', 'lookupByUUIDString']),
+        (libvirt.virNetwork, ['XMLDesc', 'isActive', 'isPersistent', 'autostart', 'create',
+                              'destroy', 'setAutostart'])):
+    for name in names:
+        setattr(cls, name, counted(getattr(cls, name)))
+libvirt.open = counted(libvirt.open)
+
+stand_in.loader.exec_module(module)
+get = module.get
