@@ -137,3 +137,24 @@ def bare_host(tmp_path):
 
     with Host('alpha', ALPHA, str(tmp_path / 'alpha'), HOOKS) as host:
         yield host
+
+
+REPORT = pytest.StashKey() if hasattr(pytest, 'StashKey') else 'report'
+
+
+@pytest.fixture
+def report(request):
+    """Takes lines that are shown at the end of the run."""
+    return request.config.stash.setdefault(REPORT, []).append
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    lab = [report for reports in terminalreporter.stats.values() for report in reports
+           if 'tests/lab/' in getattr(report, 'nodeid', '') and hasattr(report, 'duration')]
+    lines = config.stash.get(REPORT, []) if hasattr(config, 'stash') else []
+    if lab:
+        lines = [*lines, 'the lab took {:.0f} seconds'.format(sum(r.duration for r in lab))]
+    if lines:
+        terminalreporter.section('the lab')
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""VMs start and stop while the hook looks at the pool. See libvirt's order of events in the hook."""
+
+import pytest
+
+from conftest import ALPHA
+from vdsm_runner import HookError
+from vm import VM
+
+START, STOP = 'virsh -q start vm1', 'virsh -q destroy vm1'
+
+
+@pytest.mark.parametrize('happens', [STOP, START, STOP + ';' + START, START + ';' + STOP],
+                         ids=['stop', 'start', 'stop-start', 'start-stop'])
+def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(host, happens, tmp_path):
+    bystander, vm = VM(1), VM(2)
+    bystander.start(host)
+    log = tmp_path / 'calls'
+    host.hook('before_vm_start', vm.xml, vm.vmfex, env={'FAULT_LOG': str(log)})
+    calls = log.read_text().split()
+    pool = host.run('find', '/etc/libvirt/qemu/networks', '-type', 'f', '-printf', '%p %C@ %i\\n')
+    for number, call in enumerate(calls, 1):
+        if happens.startswith(START) == bool(bystander.on(host).isActive()):
+            host.run('sh', '-c', STOP if happens.startswith(START) else START)
+        _, lines = host.hook('before_vm_start', vm.xml, vm.vmfex, env={
+            'FAULT_CALL': str(number), 'FAULT': '({}) >/dev/null'.format(happens)})
+        assert 'direct-pool defined' not in lines, 'before call {}, {}'.format(number, call)
+        assert pool == host.run('find', '/etc/libvirt/qemu/networks', '-type', 'f',
+                                '-printf', '%p %C@ %i\\n')
+    assert list(host.pool_nics()) == ALPHA
+
+
+def test_vm_that_comes_while_the_pool_is_to_restart_is_not_disturbed(host, tmp_path):
+    """The moment between the hook's last look and the restart is as short as it can be."""
+    bystander, vm = VM(1), VM(2)
+    bystander.start(host)
+    bystander.on(host).destroy()
+    host.add_nic('eth12')
+    log = tmp_path / 'calls'
+
+    def undo():
+        if bystander.on(host).isActive():
+            bystander.on(host).destroy()
+        net = host.conn.networkLookupByName('direct-pool')
+        host.conn.networkDefineXML(
+            "<network><name>direct-pool</name><uuid>{}</uuid><forward mode='passthrough'>{}</forward>"
+            "</network>".format(net.UUIDString(), ''.join(
+                "<interface dev='{}'/>".format(nic) for nic in ALPHA)))
+        net.destroy()
+        net.create()
+
+    host.hook('before_vm_start', vm.xml, vm.vmfex, env={'FAULT_LOG': str(log)})
+    calls = log.read_text().split()
+    last_look = calls.index('destroy')  # counted from 1: the call before it
+    assert calls[last_look - 1] == 'XMLDesc'
+    for number in range(1, last_look + 1):
+        undo()
+        try:
+            host.hook('before_vm_start', vm.xml, vm.vmfex, env={
+                'FAULT_CALL': str(number), 'FAULT': START + ' >/dev/null'})
+        except HookError as e:
+            assert str(e).startswith('vmfex: a VM came onto direct-pool just when')
+            assert e.xml == vm.xml
+        assert bystander.on(host).isActive()
+        assert host.pool_nics()['eth3'] == host.pool_nics()['eth4'] == 1
