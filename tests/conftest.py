@@ -120,6 +120,16 @@ def lab(request, fabric_library, tmp_path):
 
 
 @pytest.fixture
+def alpha(lab):
+    return lab.hosts['alpha']
+
+
+@pytest.fixture
+def beta(lab):
+    return lab.hosts['beta']
+
+
+@pytest.fixture
 def host(fabric_library, tmp_path):
     """A host on a fabric, with NICs eth3 to eth11 and the hooks of this source tree."""
     from fabric import Fabric

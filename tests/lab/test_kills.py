@@ -8,7 +8,6 @@ import libvirt
 import pytest
 
 from conftest import ALPHA
-from test_lab import vic_nics
 from vdsm_runner import HookError
 from vm import VM
 
@@ -64,7 +63,7 @@ def run(host, state, env, command=()):
     vm, bystander = VM(2), VM(1)
     moved = host.hook('before_vm_start', vm.xml, vm.vmfex)[0]
     state(host)
-    on = vic_nics(bystander, host) if state is with_a_pool_in_use else {}
+    on = bystander.vic_nics(host) if state is with_a_pool_in_use else {}
     requests = host.fabric.requests()
     failed = False
     try:
@@ -87,7 +86,7 @@ def run(host, state, env, command=()):
     assert list(host.pool_nics()) == (ALPHA[:-1] if on else ALPHA)
     assert host.fabric.requests() == requests  # no VM came or went
     if on:
-        assert vic_nics(bystander, host) == on
+        assert bystander.vic_nics(host) == on
         assert [nic for nic, users in host.pool_nics().items() if users] == list(on.values())
     return failed
 

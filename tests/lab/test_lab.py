@@ -15,28 +15,6 @@ from vm import VM
 pytestmark = pytest.mark.parametrize('lab', ['hooks_by_make', 'hooks_by_rpm'], indirect=True)
 
 
-@pytest.fixture
-def alpha(lab):
-    return lab.hosts['alpha']
-
-
-@pytest.fixture
-def beta(lab):
-    return lab.hosts['beta']
-
-
-def nics(vm, host, flags=0):
-    """Return a VM's interface elements on a host, by MAC."""
-    root = ElementTree.fromstring(vm.on(host).XMLDesc(flags))
-    return {nic.find('mac').get('address'): nic for nic in root.iter('interface')}
-
-
-def vic_nics(vm, host):
-    """Return the names of the host's NICs that a VM is on, by MAC."""
-    return {mac: nic.find('source').get('dev') for mac, nic in nics(vm, host).items()
-            if nic.get('type') == 'direct'}
-
-
 def requests(lab, host, operation):
     return [(request.nic, request.profile, request.vm)
             for request in lab.fabric.requests(host=host.name, operation=operation)]
@@ -49,13 +27,13 @@ def profiles_on(vm, names):
 def test_vm_starts_on_its_port_profiles_and_stops(lab, alpha):
     vm = VM()
     vm.start(alpha)
-    names = vic_nics(vm, alpha)
+    names = vm.vic_nics(alpha)
     assert names == dict(zip(vm.profiles, ('eth3', 'eth4')))
     assert requests(lab, alpha, 'ASSOCIATE') == profiles_on(vm, names)
     for mac, name in names.items():
         assert alpha.sysfs.mac(name) == alpha.mac(name) == mac
     for mac in vm.macs[2:]:
-        nic = nics(vm, alpha)[mac]
+        nic = vm.nics(alpha)[mac]
         assert (nic.get('type'), nic.find('source').get('bridge')) == ('bridge', 'ovirtmgmt')
     assert len(lab.fabric.requests()) == 2
 
@@ -68,13 +46,13 @@ def test_vm_starts_on_its_port_profiles_and_stops(lab, alpha):
 def test_vm_migrates_there_and_back_live(lab, alpha, beta):
     vm = VM()
     vm.start(alpha)
-    definition = nics(vm, alpha, libvirt.VIR_DOMAIN_XML_INACTIVE)
+    definition = vm.nics(alpha, libvirt.VIR_DOMAIN_XML_INACTIVE)
     assert beta.conn.listAllNetworks() == []
     for source, destination in ((alpha, beta), (beta, alpha)):
-        before = vic_nics(vm, source)
+        before = vm.vic_nics(source)
         lab.fabric.forget()
         vm.migrate(source, destination)
-        names = vic_nics(vm, destination)
+        names = vm.vic_nics(destination)
         assert sorted(names.values()) == destination.pool[:2]
         assert requests(lab, destination, 'PREASSOCIATE_RR') == profiles_on(vm, names)
         assert requests(lab, destination, 'ASSOCIATE') == profiles_on(vm, names)
@@ -86,7 +64,7 @@ def test_vm_migrates_there_and_back_live(lab, alpha, beta):
         stats = vm.on(destination).jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
         assert stats['downtime'] < 1000  # milliseconds: it went on where it was
         assert source.free_nics() == source.pool
-        there = nics(vm, destination, libvirt.VIR_DOMAIN_XML_INACTIVE)
+        there = vm.nics(destination, libvirt.VIR_DOMAIN_XML_INACTIVE)
         assert {mac: ElementTree.tostring(nic) for mac, nic in there.items()} == {
             mac: ElementTree.tostring(nic) for mac, nic in definition.items()}
 
@@ -143,7 +121,7 @@ def test_suspended_vm_resumes_on_a_host_that_lost_its_pool(lab, alpha):
 
     alpha.hook('before_vm_start', running, vm.vmfex, vm.uuid)
     vm.on(alpha).create()
-    assert requests(lab, alpha, 'ASSOCIATE') == profiles_on(vm, vic_nics(vm, alpha))
+    assert requests(lab, alpha, 'ASSOCIATE') == profiles_on(vm, vm.vic_nics(alpha))
     assert vm.runs_on(alpha)
 
 
@@ -158,7 +136,7 @@ def test_first_vm_start_puts_the_pool_right_after_a_reboot_with_renamed_nics(lab
     assert 'direct-pool stopped' in log and 'direct-pool started' in log
     assert list(alpha.pool_nics()) == alpha.next_pool_nics() == alpha.pool
     vm.on(alpha).create()
-    assert sorted(vic_nics(vm, alpha).values()) == ['eth4', 'eth5']
+    assert sorted(vm.vic_nics(alpha).values()) == ['eth4', 'eth5']
     assert alpha.mac('eth3') == own
 
 
@@ -170,7 +148,7 @@ def test_nics_that_come_while_a_vm_is_on_the_pool_are_used_after_the_last_vm_lef
     for vm in vms[1:9]:
         vm.start(alpha)
         assert vms[0].runs_on(alpha) and alpha.mac('eth3') == vms[0].macs[0]
-    on = [nic for vm in vms[:9] for nic in vic_nics(vm, alpha).values()]
+    on = [nic for vm in vms[:9] for nic in vm.vic_nics(alpha).values()]
     assert sorted(on) == sorted(alpha.pool[:9])  # all, and none twice
     with pytest.raises(HookError, match='has 0 free NICs of 9, this VM needs 1'):
         vms[9].start(alpha)
@@ -180,7 +158,7 @@ def test_nics_that_come_while_a_vm_is_on_the_pool_are_used_after_the_last_vm_lef
         vm.stop(alpha)
     for vm in vms[:10]:
         vm.start(alpha)
-    assert sorted(nic for vm in vms[:10] for nic in vic_nics(vm, alpha).values()) == sorted(alpha.pool)
+    assert sorted(nic for vm in vms[:10] for nic in vm.vic_nics(alpha).values()) == sorted(alpha.pool)
 
 
 def test_ten_vms_at_once_on_a_host_with_no_pool(lab, alpha):
@@ -190,7 +168,7 @@ def test_ten_vms_at_once_on_a_host_with_no_pool(lab, alpha):
     with concurrent.futures.ThreadPoolExecutor(len(vms)) as executor:
         logs = list(executor.map(lambda vm: vm.start(alpha), vms))
     assert len(re.findall('direct-pool started', ''.join(logs))) == 1
-    on = Counter(nic for vm in vms for nic in vic_nics(vm, alpha).values())
+    on = Counter(nic for vm in vms for nic in vm.vic_nics(alpha).values())
     assert on == Counter('eth{}'.format(i) for i in range(3, 23))
     associated = lab.fabric.requests(operation='ASSOCIATE')
     assert sorted((request.vm, request.profile) for request in associated) == sorted(

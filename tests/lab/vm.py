@@ -2,9 +2,12 @@
 """The lab's VMs, in the form that the engine sends, and what VDSM does with them."""
 
 import os
+import re
 import uuid
+from xml.etree import ElementTree
 
 import libvirt
+import libvirt_qemu
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What the engine gives a NIC, less what this machine can't start on the bridge NICs: vhost, bandwidth
@@ -37,12 +40,10 @@ class VM:
     """
     A VM with four NICs, of which the first ones are in the dictionary: one for each of profiles.
 
-    No two numbers (0 to 255) of a lab may be the same. The VM has nothing to boot unless boot says so: a
-    kernel, as libvirt's XML for it, and the memory it needs in MiB.
+    No two numbers (0 to 255) of a lab may be the same. The VM has nothing to boot.
     """
 
-    def __init__(self, number=0, profiles=('Profile1', 'Profile2'), links=('up', 'up'), boot='',
-                 memory=32):
+    def __init__(self, number=0, profiles=('Profile1', 'Profile2'), links=('up', 'up')):
         self.name = 'vm{}'.format(number)
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
         self.macs = ['00:1a:4a:16:{:02x}:{:02x}'.format(number, i) for i in range(0x51, 0x55)]
@@ -51,8 +52,7 @@ class VM:
         nics = [nic_xml(mac, link=link, extra=FILTER + PORT if mac in self.profiles else '')
                 for mac, link in zip(self.macs, [*links, 'up', 'up'])]
         with open(os.path.join(HERE, 'vm.xml')) as f:
-            self.xml = f.read().format(name=self.name, uuid=self.uuid, boot=boot, memory=memory,
-                                       nics='    '.join(nics))
+            self.xml = f.read().format(name=self.name, uuid=self.uuid, nics='    '.join(nics))
 
     # What VDSM does with a VM. Each raises HookError or libvirtError, and returns the hook's log.
 
@@ -76,6 +76,19 @@ class VM:
                         | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE)
         return log
 
+    def plug(self, host, mac, **nic):
+        xml, log = host.hook('before_nic_hotplug', nic_xml(mac, **nic), self.vmfex, self.uuid)
+        self.on(host).attachDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        return log
+
+    def update(self, host, xml):
+        xml, log = host.hook('before_update_device', xml, self.vmfex, self.uuid)
+        self.on(host).updateDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        return log
+
+    def unplug(self, host, mac):
+        self.on(host).detachDeviceFlags(nic_xml(mac), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
     def stop(self, host):
         domain = self.on(host)
         domain.destroy()
@@ -88,3 +101,32 @@ class VM:
     def runs_on(self, host):
         return self.uuid in [domain.UUIDString() for domain in host.conn.listAllDomains(
             libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)]
+
+    def nics(self, host, flags=0):
+        """Return the VM's interface elements on a host, by MAC."""
+        root = ElementTree.fromstring(self.on(host).XMLDesc(flags))
+        return {nic.find('mac').get('address'): nic for nic in root.iter('interface')}
+
+    def vic_nics(self, host):
+        """Return the names of the host's NICs that the VM is on, by MAC."""
+        return {mac: nic.find('source').get('dev') for mac, nic in self.nics(host).items()
+                if nic.get('type') == 'direct'}
+
+    def link(self, host, mac):
+        """Return the link state, up or down, of a virtio NIC as the guest's device has it."""
+        # A modern virtio NIC has its configuration at 0x2000 in BAR 4: the MAC, then the status, whose
+        # lowest bit is VIRTIO_NET_S_LINK_UP (virtio 1.0, 5.1.4).
+        alias = 'ua-{}'.format(uuid.uuid5(uuid.NAMESPACE_OID, mac))
+        bar = None
+        while not bar:  # the VM's firmware has to give it an address first
+            for function in re.split(r'\n(?=  Bus)', self.monitor(host, 'info pci')):
+                if alias in function:
+                    bar = re.search('BAR4: .* at (0x0*[1-9a-f][0-9a-f]*) ', function)
+        address = int(bar.group(1), 16) + 0x2000
+        config = self.monitor(host, 'xp /8bx {:#x}'.format(address)).partition(':')[2].split()
+        assert ':'.join(byte[2:] for byte in config[:6]) == mac
+        return 'up' if int(config[6], 16) & 1 else 'down'
+
+    def monitor(self, host, command):
+        return libvirt_qemu.qemuMonitorCommand(
+            self.on(host), command, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
