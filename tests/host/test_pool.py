@@ -12,6 +12,7 @@ from conftest import ALPHA
 from sysfs import VF, VNIC
 from vdsm_runner import HookError
 from vm import VM
+from wait import wait_for
 
 VF_MAC = '02:00:00:00:00:00'
 HOST_MAC = '00:25:b5:00:00:0f'
@@ -228,17 +229,17 @@ def test_lock_is_waited_for_and_let_go_when_its_holder_dies(host):
     holder.stdout.readline()
     with concurrent.futures.ThreadPoolExecutor() as executor:
         hook = executor.submit(prepare, host)
-        wait_for_lock(host)
+        wait_for(lambda: waits_for_lock(host))
         assert host.conn.listAllNetworks() == []
         holder.communicate(b'go on\n')
         assert hook.result() == [DEFINED, STARTED, AUTOSTART]
 
 
-def wait_for_lock(host):
-    """Wait until a process waits for the hooks' lock."""
+def waits_for_lock(host):
+    """Tell whether a process waits for the hooks' lock."""
     inode = ':{} '.format(os.stat(host.path('/run/vdsm/hook-vmfex.lock')).st_ino)
-    while not any('->' in line and inode in line for line in open('/proc/locks')):
-        pass
+    with open('/proc/locks') as locks:
+        return any('->' in line and inode in line for line in locks)
 
 
 def test_libvirtd_that_is_down_is_one_line(host):

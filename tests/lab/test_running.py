@@ -9,6 +9,7 @@ import pytest
 
 from vdsm_runner import HookError
 from vm import FILTER, PORT, VM, nic_xml
+from wait import wait_for
 
 UNFIT = FILTER + PORT
 PLUGGED = '00:1a:4a:16:00:99'
@@ -48,10 +49,8 @@ def test_nic_is_plugged_into_a_running_vm_and_unplugged(lab, alpha, tmp_path):
     assert request[:5] == ('alpha', 'eth5', 'ASSOCIATE', 'Plugged', vm.uuid)
 
     vm.unplug(alpha, PLUGGED)
-    while PLUGGED in vm.nics(alpha):
-        pass
-    while lab.fabric.requests()[-1] == request or 'eth5' not in alpha.free_nics():
-        pass
+    wait_for(lambda: PLUGGED not in vm.nics(alpha))
+    wait_for(lambda: 'eth5' in alpha.free_nics() and lab.fabric.requests()[-1] != request)
     assert lab.fabric.requests()[-1][:3] == ('alpha', 'eth5', 'DISASSOCIATE')
     assert alpha.pool_nics()['eth5'] == 0
 

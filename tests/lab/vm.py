@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 import libvirt
 import libvirt_qemu
 
+from wait import wait_for
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What the engine gives a NIC, less what this machine can't start on the bridge NICs: vhost, bandwidth
 # and nwfilter's ebtables. NICs in the dictionary have their filterref: the hook takes it out.
@@ -117,15 +119,18 @@ class VM:
         # A modern virtio NIC has its configuration at 0x2000 in BAR 4: the MAC, then the status, whose
         # lowest bit is VIRTIO_NET_S_LINK_UP (virtio 1.0, 5.1.4).
         alias = 'ua-{}'.format(uuid.uuid5(uuid.NAMESPACE_OID, mac))
-        bar = None
-        while not bar:  # the VM's firmware has to give it an address first
+
+        def config():
             for function in re.split(r'\n(?=  Bus)', self.monitor(host, 'info pci')):
-                if alias in function:
-                    bar = re.search('BAR4: .* at (0x0*[1-9a-f][0-9a-f]*) ', function)
-        address = int(bar.group(1), 16) + 0x2000
-        config = self.monitor(host, 'xp /8bx {:#x}'.format(address)).partition(':')[2].split()
-        assert ':'.join(byte[2:] for byte in config[:6]) == mac
-        return 'up' if int(config[6], 16) & 1 else 'down'
+                bar = re.search('BAR4: .* at (0x[0-9a-f]+) ', function)
+                if alias in function and bar:
+                    address = int(bar.group(1), 16) + 0x2000
+                    memory = self.monitor(host, 'xp /8bx {:#x}'.format(address))
+                    octets = [byte[2:] for byte in memory.partition(':')[2].split()]
+                    return octets if ':'.join(octets[:6]) == mac else None
+
+        # The VM's firmware has to give it an address first.
+        return 'up' if int(wait_for(config)[6], 16) & 1 else 'down'
 
     def monitor(self, host, command):
         return libvirt_qemu.qemuMonitorCommand(
