@@ -84,20 +84,26 @@ def hooks_by_make(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def rpm(tmp_path_factory):
-    """The path of the RPM, built from this tree's files as they are now."""
-    top = str(tmp_path_factory.mktemp('rpm'))
+def source_tree(tmp_path_factory):
+    """A clone of this tree with its files as they are now, for what builds in the tree it is in."""
+    top = str(tmp_path_factory.mktemp('source'))
     tree = os.path.dirname(TESTS)
     files = subprocess.check_output(['git', 'ls-files', '-z'], cwd=tree)
-    subprocess.run(['git', 'init', '-q', top], check=True)
     subprocess.run(['xargs', '-0', 'cp', '--parents', '-P', '-t', top], check=True, cwd=tree,
                    input=files)
-    for command in (['git', 'add', '-A'],
-                    ['git', '-c', 'user.name=test', '-c', 'user.email=test', 'commit', '-qm', 'all'],
-                    ['make', '-s', 'rpm']):
-        subprocess.run(command, check=True, cwd=top, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
-    [path] = glob.glob(top + '/rpmbuild/RPMS/noarch/*.rpm')
+    for command in (['init', '-q'], ['add', '-A'],
+                    ['-c', 'user.name=test', '-c', 'user.email=test', 'commit', '-qm', 'all']):
+        subprocess.run(['git', *command], check=True, cwd=top)
+    return top
+
+
+@pytest.fixture(scope='session')
+def rpm(source_tree):
+    """The path of the RPM."""
+    done = subprocess.run(['make', '-s', 'rpm'], cwd=source_tree, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout.decode()
+    [path] = glob.glob(source_tree + '/rpmbuild/RPMS/noarch/*.rpm')
     return path
 
 

@@ -33,6 +33,8 @@ RIGHT = {
 WRONG = {
     'bare-profile': ('Profile1', "is no dictionary: 'Profile1'"),
     'quoted-profile': ("'Profile1'", "is no dictionary"),
+    'foreign-space': ('\u00a0', 'is no dictionary'),
+    'foreign-space-inside': ('{\u00a0}', 'is broken at'),
     'number': ('5', "is no dictionary: '5'"),
     'none': ('None', 'is no dictionary'),
     'list': ("['00:1a:4a:16:01:51']", 'is no dictionary'),

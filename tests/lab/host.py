@@ -42,8 +42,9 @@ namespaces = []
 cgroup_controllers = []
 stdio_handler = "file"
 """
-# The host's first process, which must not wait for its children. /dev is the machine's, where macvtap devices are called tap<index>: the
-# interface indexes of no two hosts may meet, so each host uses up those of the hosts before it.
+# The host's first process; what becomes of its children does not matter to it. /dev is the machine's, where
+# macvtap devices are called tap<index>: the interface indexes of no two hosts may meet, so each host
+# uses up those of the hosts before it.
 INIT = """\
 set -e
 read -r pid _ < /proc/self/stat; echo "$pid"
@@ -200,9 +201,9 @@ class Host:
             variables = ['{}={}'.format(key, env[key]) for key in
                          ('NOTIFY_SOCKET', 'LD_PRELOAD', 'FABRIC', 'FABRIC_HOST', 'FABRIC_SYSFS')
                          if key in env]
-            self.libvirtd = subprocess.Popen([*self.command(), 'env', *variables, 'libvirtd'],
-                                             stdin=subprocess.DEVNULL,
-                                             stderr=open(self.path('/var/log/libvirt/stderr'), 'a'))
+            with open(self.path('/var/log/libvirt/stderr'), 'a') as stderr:
+                self.libvirtd = subprocess.Popen([*self.command(), 'env', *variables, 'libvirtd'],
+                                                 stdin=subprocess.DEVNULL, stderr=stderr)
             while b'READY=1' not in ready.recv(4096):
                 pass
         os.unlink(self.path('/run/ready'))

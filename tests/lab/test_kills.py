@@ -4,7 +4,6 @@
 import os
 import sys
 
-import libvirt
 import pytest
 
 from conftest import ALPHA

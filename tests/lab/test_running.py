@@ -3,10 +3,10 @@
 
 import socket
 
-import guest
 import libvirt
 import pytest
 
+import guest
 from vdsm_runner import HookError
 from vm import FILTER, PORT, VM, nic_xml
 from wait import wait_for
@@ -166,8 +166,8 @@ def test_nic_that_is_switched_off_migrates_switched_off(lab, alpha, beta):
     assert vm.link(beta, mac) == 'up'
 
 
-# This machine's kernel can't shape traffic. So tc is replaced by a script that logs what libvirt asks of it:
-# that shows what libvirt accepts, not what the kernel makes of it.
+# Not every kernel can shape traffic. So tc is replaced by a script that logs what libvirt asks of it: that
+# shows what libvirt accepts, not what the kernel makes of it.
 
 @pytest.fixture
 def tc(alpha, tmp_path):

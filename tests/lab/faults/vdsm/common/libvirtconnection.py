@@ -12,9 +12,8 @@ import itertools
 import os
 import subprocess
 
-import libvirt
-
 import hooking
+import libvirt
 
 stand_in = importlib.util.spec_from_file_location('stand_in', os.path.join(
     os.path.dirname(os.path.realpath(hooking.__file__)), '..', 'common', 'libvirtconnection.py'))

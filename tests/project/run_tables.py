@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Runs the tables of cases on this interpreter, which may have no pytest and no libvirt.
+
+The functions are called, and the script is run as VDSM runs it.
+"""
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from xml.dom import minidom
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HOOKS = os.path.join(os.path.dirname(TESTS), 'hooks')
+sys.path.insert(0, TESTS)
+sys.dont_write_bytecode = True
+
+from property_cases import RIGHT, WRONG  # noqa: E402
+from vdsm_runner import HookError, run_hooks  # noqa: E402
+
+HOOK = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
+loader = importlib.machinery.SourceFileLoader('vmfex', HOOK)
+vmfex = importlib.util.module_from_spec(importlib.util.spec_from_loader('vmfex', loader))
+loader.exec_module(vmfex)
+
+with open(os.path.join(TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
+    DOMAIN = f.read()
+
+
+def run(vmfex):
+    return run_hooks(os.path.join(HOOKS, 'before_vm_start'), DOMAIN, {'vmfex': vmfex},
+                     command=[sys.executable])
+
+
+passed = 0
+for name, (value, profiles) in RIGHT.items():
+    assert vmfex.parse_property(value) == profiles, name
+    passed += 1
+for name, (value, says) in WRONG.items():
+    try:
+        vmfex.parse_property(value)
+    except vmfex.Refused as e:
+        assert says in str(e), name
+    else:
+        raise AssertionError(name)
+    try:
+        run(value)
+    except HookError as e:
+        assert str(e).startswith('vmfex: ') and str(e).count('\n') == 1 and e.status == 2, name
+        assert e.xml == DOMAIN, name
+    else:
+        raise AssertionError(name)
+    passed += 2
+
+assert run("{'00:1a:4a:16:99:99':'P'}") == (
+    DOMAIN, 'vmfex: no NIC of this VM has MAC 00:1a:4a:16:99:99\n')
+assert run('{}') == (DOMAIN, '')
+data = DOMAIN.encode()
+nics = vmfex.find_nics(minidom.parseString(data))
+changed, log = vmfex.move_nics(nics, {'00:1a:4a:16:01:51': 'P1', '00:1a:4a:16:01:55': 'P 5'})
+new = vmfex.splice(data, nics, changed)
+assert log == [
+    'NIC 00:1a:4a:16:01:51 moved to port profile P1; removed: source, filterref, port, mtu',
+    'NIC 00:1a:4a:16:01:55 moved to port profile P 5; removed: source']
+assert new.count(b'<parameters profileid="P') == 2 and b'&#10;line two&#9;' in new
+assert data.split(b'<interface')[0] == new.split(b'<interface')[0]
+assert data.split(b'</interface>')[-1] == new.split(b'</interface>')[-1]
+print('{} cases passed'.format(passed + 3))

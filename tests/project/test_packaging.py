@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is installed is what is in hooks, and works from there."""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from conftest import HOOKS, INSTALLED, TESTS
+from vdsm_runner import HookError, run_hooks
+
+TREE = os.path.dirname(TESTS)
+POINTS = ['before_nic_hotplug', 'before_update_device', 'before_vm_migrate_destination',
+          'before_vm_start']
+VM_XML = '<domain><devices/></domain>'
+
+
+def output(*command, **kwargs):
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **kwargs).stdout
+
+
+@pytest.fixture(scope='session')
+def wheel(source_tree, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp('wheel'))
+    subprocess.run([sys.executable, '-m', 'pip', '-q', 'wheel', '--no-deps', '--no-build-isolation',
+                    '-w', folder, source_tree], check=True, stderr=subprocess.DEVNULL)
+    [path] = glob.glob(folder + '/*.whl')
+    return path
+
+
+@pytest.fixture(scope='session')
+def hooks_by_wheel(wheel, tmp_path_factory):
+    """The folder of the hook points as pip installs it in an empty root."""
+    root = str(tmp_path_factory.mktemp('wheel-root'))
+    subprocess.run([sys.executable, '-m', 'pip', '-q', 'install', '--no-deps', '--no-index',
+                    '--prefix', root + '/usr', wheel], check=True, stderr=subprocess.DEVNULL)
+    # Debian's pip puts /local behind a prefix.
+    [hooks] = glob.glob(root + INSTALLED) + glob.glob(root + INSTALLED.replace('/usr', '/usr/local'))
+    return hooks
+
+
+@pytest.fixture(params=['make', 'rpm', 'wheel'])
+def installed(request):
+    return request.getfixturevalue('hooks_by_' + request.param)
+
+
+def test_installed_hooks_are_those_of_the_source(installed):
+    with open(os.path.join(HOOKS, 'before_vm_start', '50_vmfex'), 'rb') as f:
+        source = f.read()
+    assert sorted(os.listdir(installed)) == sorted(os.listdir(HOOKS)) == POINTS
+    for point in POINTS:
+        assert os.listdir(os.path.join(installed, point)) == ['50_vmfex']
+        path = os.path.join(installed, point, '50_vmfex')
+        assert os.access(path, os.X_OK) and os.stat(path).st_mode & 0o777 == 0o755
+        with open(path, 'rb') as f:
+            assert f.read() == source
+
+
+@pytest.mark.parametrize('point', POINTS)
+def test_installed_hooks_run(installed, point):
+    folder = os.path.join(installed, point)
+    assert run_hooks(folder, VM_XML) == (VM_XML, '')
+    xml, log = run_hooks(folder, VM_XML, {'vmfex': "{'00:1a:4a:16:01:51':'P'}"}
+                         if point != 'before_update_device' else {'vmfex': '{}'})
+    assert xml == VM_XML
+    assert log == ('vmfex: no NIC of this VM has MAC 00:1a:4a:16:01:51\n'
+                   if point == 'before_vm_start' else '')
+    with pytest.raises(HookError, match='^vmfex: custom property vmfex is no dictionary'):
+        run_hooks(folder, VM_XML, {'vmfex': 'a&b'})
+
+
+def test_installed_hook_starts_a_vm(installed, bare_host):
+    from vm import VM
+
+    bare_host.hooks, vm = installed, VM()
+    xml, log = bare_host.hook('before_vm_start', vm.xml, vm.vmfex)
+    assert 'direct-pool started' in log and xml.count('802.1Qbh') == 2
+
+
+def test_make_uninstall_removes_what_make_install_brought(tmp_path):
+    for target in 'install', 'uninstall':
+        subprocess.run(['make', '-s', '-C', TREE, target, 'DESTDIR={}'.format(tmp_path),
+                        'libexecdir=/opt/libexec'], check=True)
+        files = [name for _, _, names in os.walk(str(tmp_path)) for name in names]
+        assert len(files) == (len(POINTS) if target == 'install' else 0)
+    assert (tmp_path / 'opt/libexec/vdsm/hooks/before_vm_start').is_dir()
+
+
+def test_rpm_says_what_it_needs_and_what_it_conflicts_with(rpm):
+    query = output('rpm', '-qp', '--qf', '%{NAME} %{ARCH} %{LICENSE}\n', rpm)
+    assert query == 'vdsm-hook-vmfex noarch GPL-2.0-or-later\n'
+    requires = output('rpm', '-qp', '--requires', rpm).split('\n')
+    assert {'vdsm', 'python3-libvirt'} <= set(requires)
+    assert output('rpm', '-qp', '--conflicts', rpm) == 'vdsm-hook-vmfex-dev\n'
+
+
+def test_rpmlint_has_no_errors(rpm):
+    report = output('rpmlint', '-c', os.path.join(TREE, 'rpmlint.toml'), rpm,
+                    os.path.join(TREE, 'vdsm-hook-vmfex.spec'))
+    assert ' 0 errors' in report
+
+
+def test_wheel_names_libvirt_python(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith('METADATA')]
+        metadata = archive.read(name).decode()
+    assert re.search('^Requires-Dist: libvirt-python$', metadata, re.MULTILINE)
+    assert re.search('^Requires-Python: >=3.6$', metadata, re.MULTILINE)
+
+
+def test_version_is_in_one_place(rpm, wheel):
+    with open(TREE + '/vdsm-hook-vmfex.spec') as spec:
+        version = re.search('^Version: *(.*)', spec.read(), re.MULTILINE).group(1)
+    assert output('rpm', '-qp', '--qf', '%{VERSION}', rpm) == version
+    assert os.path.basename(wheel).split('-')[1] == version
+    places = output('git', 'grep', '-lF', version, '--', '.', ':!LICENSE', cwd=TREE).split()
+    assert places == ['vdsm-hook-vmfex.spec']
+
+
+def test_make_help_is_the_default_and_lists_the_targets():
+    text = output('make', '-s', '-C', TREE)
+    assert text == output('make', '-s', '-C', TREE, 'help')
+    targets = [line.split()[1] for line in text.splitlines()]
+    assert set(targets) >= {'install', 'uninstall', 'dist', 'rpm', 'check', 'demo', 'lab', 'bench',
+                            'lint', 'clean', 'help'}
