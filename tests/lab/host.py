@@ -42,9 +42,9 @@ namespaces = []
 cgroup_controllers = []
 stdio_handler = "file"
 """
-# The host's first process; what becomes of its children does not matter to it. /dev is the machine's, where
-# macvtap devices are called tap<index>: the interface indexes of no two hosts may meet, so each host
-# uses up those of the hosts before it.
+# The host's first process, to which it does not matter what becomes of its children. /dev is the
+# machine's, where macvtap devices are called tap<index>: the interface indexes of no two hosts may
+# meet, so each host uses up those of the hosts before it.
 INIT = """\
 set -e
 read -r pid _ < /proc/self/stat; echo "$pid"

@@ -166,8 +166,8 @@ def test_nic_that_is_switched_off_migrates_switched_off(lab, alpha, beta):
     assert vm.link(beta, mac) == 'up'
 
 
-# Not every kernel can shape traffic. So tc is replaced by a script that logs what libvirt asks of it: that
-# shows what libvirt accepts, not what the kernel makes of it.
+# Not every kernel can shape traffic. So tc is replaced by a script that logs what libvirt asks of it:
+# that shows what libvirt accepts, not what the kernel makes of it.
 
 @pytest.fixture
 def tc(alpha, tmp_path):

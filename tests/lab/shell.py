@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""make lab: a shell in a running lab. Its command vm comes back here, through a socket."""
+
+import contextlib
+import json
+import os
+import socket
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+
+LAB = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [LAB, os.path.dirname(LAB)]
+
+INTRO = """
+Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric. Try:
+
+  vm start 1 alpha              a VM with four NICs; those in its dictionary go to VM-FEX
+  alpha virsh list              any command, on a host
+  alpha virsh net-dumpxml direct-pool
+  alpha virsh dumpxml vm1
+  vm migrate 1 alpha beta       live; beta's pool is made first
+  vm link 1 beta down           as the engine's "unwired"; also: up
+  vm plug 1 beta                a fifth NIC, with port profile Plugged
+  vm stop 1 beta
+  cat $FABRIC/log               what the fabric was asked for
+  echo Profile2 > $FABRIC/refuse      refuse a port profile; rm it to accept again
+  echo 5 > $FABRIC/slow               take 5 seconds for each
+  echo 00:25:b5:00:00:09 > $ALPHA/eth5/address      eth5 of alpha is the host's own now
+  less $HOOK                    the hook; the hosts run it from there, so edit it and go on
+
+The hooks run as VDSM runs them. exit ends all.
+"""
+
+
+class Commands:
+    """What the command vm can do. Each returns the hook's log."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.vms = {}
+
+    def vm(self, number):
+        from vm import VM
+
+        if number not in self.vms:
+            self.vms[number] = VM(int(number))
+            mac = '00:1a:4a:16:{:02x}:99'.format(int(number))
+            self.vms[number].profiles[mac] = 'Plugged'
+            self.vms[number].vmfex = str(self.vms[number].profiles)
+        return self.vms[number]
+
+    def start(self, number, host):
+        return self.vm(number).start(self.lab.hosts[host])
+
+    def migrate(self, number, source, destination):
+        return self.vm(number).migrate(self.lab.hosts[source], self.lab.hosts[destination])
+
+    def stop(self, number, host):
+        self.vm(number).stop(self.lab.hosts[host])
+
+    def link(self, number, host, state):
+        from vm import nic_xml
+
+        vm = self.vm(number)
+        return vm.update(self.lab.hosts[host], nic_xml(vm.macs[0], link=state))
+
+    def plug(self, number, host):
+        vm = self.vm(number)
+        return vm.plug(self.lab.hosts[host], list(vm.profiles)[-1])
+
+
+def answer(commands, request):
+    import libvirt
+
+    from vdsm_runner import HookError
+
+    try:
+        name, *args = request
+        return getattr(commands, name)(*args) or ''
+    except (HookError, libvirt.libvirtError) as e:
+        return '{}: {}'.format(type(e).__name__, e)
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return 'usage: vm start|stop|plug N HOST, vm migrate N HOST HOST, vm link N HOST up|down'
+
+
+def serve(path, commands):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(answer(commands, json.loads(self.rfile.readline())).encode())
+
+    server = socketserver.UnixStreamServer(path, Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+def ask(path, request):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+        client.sendall(json.dumps(request).encode() + b'\n')
+        text = b''.join(iter(lambda: client.recv(65536), b'')).decode().rstrip()
+    print(text or 'done')
+
+
+def write_script(path, text):
+    with open(path, 'w') as f:
+        f.write('#!/bin/sh\n' + text + '\n')
+    os.chmod(path, 0o755)
+
+
+def main():
+    import libvirt
+
+    from fabric import compile_fabric
+    from lab import Lab
+
+    libvirt.registerErrorHandler(lambda context, error: None, None)
+    with tempfile.TemporaryDirectory(prefix='vmfex-lab-') as tmp:
+        library, bin_ = os.path.join(tmp, 'fabric.so'), os.path.join(tmp, 'bin')
+        hooks = os.path.join(os.path.dirname(LAB), '..', 'hooks')
+        compile_fabric(library)
+        os.mkdir(bin_)
+        with Lab(tmp, library, hooks) as lab:
+            serve(os.path.join(tmp, 'socket'), Commands(lab))
+            write_script(bin_ + '/vm', 'exec "{}" "{}" "{}" "$@"'.format(
+                sys.executable, os.path.abspath(__file__), os.path.join(tmp, 'socket')))
+            env = dict(os.environ, PATH=bin_ + ':' + os.environ['PATH'], FABRIC=lab.fabric.folder,
+                       HOOK=os.path.realpath(os.path.join(hooks, 'before_vm_start', '50_vmfex')))
+            for name, host in lab.hosts.items():
+                write_script(os.path.join(bin_, name), 'exec {} "$@"'.format(
+                    ' '.join(host.command())))
+                env[name.upper()] = host.sysfs.class_net
+            with open(os.path.join(tmp, 'rc'), 'w') as rc:
+                rc.write("PS1='lab# '\n")
+            print(INTRO, flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                subprocess.run(['bash', '--noprofile', '--rcfile', rc.name], env=env, check=False)
+
+
+if len(sys.argv) > 1:
+    ask(sys.argv[1], sys.argv[2:])
+else:
+    main()

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The lab cleans up after itself, and leaves the machine alone."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import libvirt
+import pytest
+
+from conftest import HOOKS, TESTS
+from vm import VM
+from wait import wait_for
+
+# Starts a lab with a VM in it, says so, and waits to be killed or for its stdin to be closed.
+SCRIPT = """
+import sys
+sys.path[:0] = [{tests!r}, {lab!r}]
+from lab import Lab
+from vm import VM
+with Lab({folder!r}, {library!r}, {hooks!r}) as lab:
+    VM().start(lab.hosts['alpha'])
+    print('up', *[host.pid for host in lab.hosts.values()], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def script(fabric_library, tmp_path):
+    folder = str(tmp_path / 'lab')
+    os.mkdir(folder)
+    return SCRIPT.format(tests=TESTS, lab=os.path.join(TESTS, 'lab'), folder=folder,
+                         library=fabric_library, hooks=HOOKS)
+
+
+def processes(namespaces):
+    """Return the PIDs of the processes in these PID namespaces, as /proc/PID/ns/pid names them."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            if os.readlink('/proc/{}/ns/pid'.format(pid)) in namespaces:
+                found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def state_of_the_machine():
+    with open('/proc/self/mounts') as mounts:
+        return (mounts.read(), subprocess.check_output(['ip', '-o', 'link']),
+                sorted(os.listdir('/run')), sorted(os.listdir('/etc/libvirt/qemu')))
+
+
+@pytest.mark.parametrize('sent', ['SIGINT', 'SIGTERM', 'SIGKILL', 'nothing'])
+def test_nothing_is_left_however_the_lab_ends(script, sent):
+    before = state_of_the_machine()
+    lab = subprocess.Popen([sys.executable, '-c', script], stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    word, *pids = lab.stdout.readline().decode().split()
+    assert word == 'up'
+    namespaces = {os.readlink('/proc/{}/ns/pid'.format(pid)) for pid in pids}
+    assert len(processes(namespaces)) > 5
+    assert state_of_the_machine() == before
+    if sent == 'nothing':
+        lab.stdin.close()
+    else:
+        lab.send_signal(getattr(signal, sent))
+    lab.wait()
+    wait_for(lambda: not processes(namespaces))
+    assert state_of_the_machine() == before
+    lab.stdout.close()
+
+
+def test_machine_whose_own_libvirtd_runs_is_left_alone(script, host):
+    """That machine is a host of the lab itself."""
+    vm = VM(9)
+    vm.start(host)
+    before = (host.pool_xml(), vm.on(host).XMLDesc(), host.run('ls', '/sys/class/net'))
+    lab = subprocess.run([*host.command(), sys.executable, '-c', script], check=True,
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert lab.stdout.startswith(b'up')
+    assert (host.pool_xml(), vm.on(host).XMLDesc(), host.run('ls', '/sys/class/net')) == before
+    assert vm.on(host).state()[0] == libvirt.VIR_DOMAIN_RUNNING
+
+
+def test_shell_does_what_its_lines_say(tmp_path):
+    lines = ['vm start 1 alpha', 'alpha virsh -q list --name', 'vm migrate 1 alpha beta',
+             'vm link 1 beta down', 'vm plug 1 beta', 'cut -f 1-4 $FABRIC/log', 'vm stop 1 beta',
+             'echo Profile2 > $FABRIC/refuse', 'vm start 2 alpha', 'rm $FABRIC/refuse',
+             'echo 00:25:b5:00:00:09 > $ALPHA/eth5/address', 'vm start 2 alpha', 'vm', 'ls $HOOK']
+    out = subprocess.run([sys.executable, os.path.join(TESTS, 'lab', 'shell.py')], check=True,
+                         input='\n'.join(lines), stdout=subprocess.PIPE, text=True).stdout
+    for says in ('vmfex: direct-pool started', '\nvm1\n', 'has link down', 'port profile Plugged',
+                 'beta\teth15\tASSOCIATE\tPlugged\n', 'libvirtError: error ',
+                 'vmfex: direct-pool defined: eth3, eth4, eth6, ', 'usage: vm start', '/50_vmfex\n'):
+        assert says in out, says
