@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import fcntl
+
+import pytest
+
+
+@pytest.fixture
+def lock(vmfex, monkeypatch, tmpdir):
+    monkeypatch.setattr(vmfex, 'LOCK', str(tmpdir.join('lock')))
+    monkeypatch.setattr(vmfex, 'LOCK_TIMEOUT', 1)
+    return vmfex.lock
+
+
+def test_lock_is_waited_for_no_longer_than_the_limit(lock, vmfex):
+    with lock(), pytest.raises(vmfex.Refused, match='^another hook has held .*lock for 1 seconds'):
+        with lock():
+            pass
+    with lock():
+        pass
+
+
+def test_lock_is_free_for_others_when_it_is_let_go(lock, vmfex):
+    with lock():
+        with open(vmfex.LOCK) as f:
+            with pytest.raises(OSError):
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with open(vmfex.LOCK) as f:
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_lock_file_of_another_user_will_do(lock, vmfex, tmpdir):
+    tmpdir.join('lock').write('')
+    tmpdir.join('lock').chmod(0o444)
+    with lock():
+        pass
+
+
+def test_wait_is_sixty_seconds(vmfex):
+    assert (vmfex.LOCK, vmfex.LOCK_TIMEOUT) == ('/run/vdsm/hook-vmfex.lock', 60)
