@@ -15,18 +15,29 @@ START, STOP = 'virsh -q start vm1', 'virsh -q destroy vm1'
 def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(host, happens, tmp_path):
     bystander, vm = VM(1), VM(2)
     bystander.start(host)
+    net = host.conn.networkLookupByName('direct-pool')
     log = tmp_path / 'calls'
-    host.hook('before_vm_start', vm.xml, vm.vmfex, env={'FAULT_LOG': str(log)})
-    calls = log.read_text().split()
-    pool = host.run('find', '/etc/libvirt/qemu/networks', '-type', 'f', '-printf', '%p %C@ %i\\n')
-    for number, call in enumerate(calls, 1):
-        if happens.startswith(START) == bool(bystander.on(host).isActive()):
+
+    def run(env):
+        # So that there is something to do, and the hook looks again under its lock.
+        net.setAutostart(0)
+        if bystander.on(host).isActive() == happens.startswith(START):
             host.run('sh', '-c', STOP if happens.startswith(START) else START)
-        _, lines = host.hook('before_vm_start', vm.xml, vm.vmfex, env={
-            'FAULT_CALL': str(number), 'FAULT': '({}) >/dev/null'.format(happens)})
-        assert 'direct-pool defined' not in lines, 'before call {}, {}'.format(number, call)
-        assert pool == host.run('find', '/etc/libvirt/qemu/networks', '-type', 'f',
-                                '-printf', '%p %C@ %i\\n')
+        return host.hook('before_vm_start', vm.xml, vm.vmfex, env=env)[1]
+
+    run({'FAULT_LOG': str(log)})
+    calls = log.read_text().split()
+    assert calls.count('networkLookupByName') == 2
+    # What it learns, it learns from these; and from the MACs, which it reads before and after them.
+    looks = [number for number, call in enumerate(calls, 1)
+             if call in ('networkLookupByName', 'XMLDesc')]
+    for number in looks:
+        for when in 'before', 'after':
+            lines = run({'FAULT_CALL': str(number), 'FAULT_WHEN': when,
+                         'FAULT': '({}) >/dev/null'.format(happens)})
+            assert [line for line in lines.splitlines() if 'vmfex: direct-pool' in line] == [
+                'vmfex: direct-pool set to autostart'], '{} call {}'.format(when, number)
+            assert host.next_pool_nics() == ALPHA
     assert list(host.pool_nics()) == ALPHA
 
 

@@ -15,7 +15,9 @@ from wait import wait_for
 
 # Starts a lab with a VM in it, says so, and waits to be killed or for its stdin to be closed.
 SCRIPT = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what started the tests may ignore it
 sys.path[:0] = [{tests!r}, {lab!r}]
 from lab import Lab
 from vm import VM
@@ -66,7 +68,7 @@ def test_nothing_is_left_however_the_lab_ends(script, sent):
         lab.stdin.close()
     else:
         lab.send_signal(getattr(signal, sent))
-    lab.wait()
+    lab.wait(60)
     wait_for(lambda: not processes(namespaces))
     assert state_of_the_machine() == before
     lab.stdout.close()

@@ -2,7 +2,8 @@
 """
 The stand-in for VDSM's libvirtconnection, with something happening at a call to libvirt.
 
-Environment: FAULT_CALL is the number of the call, from 1, FAULT a shell command to run before it.
+Environment: FAULT_CALL is the number of the call, from 1, FAULT a shell command to run before it, or
+after it if FAULT_WHEN is "after".
 FAULT_LOG is a file that gets a line for each call made, so that tests find out how many there are.
 """
 
@@ -25,12 +26,18 @@ calls = itertools.count(1)
 def counted(method):
     @functools.wraps(method)
     def call(*args, **kwargs):
+        when = ''
         if next(calls) == int(os.environ.get('FAULT_CALL', 0)):
+            when = os.environ.get('FAULT_WHEN', 'before')
+        if when == 'before':
             subprocess.run(['sh', '-c', os.environ['FAULT']], check=True)
         if 'FAULT_LOG' in os.environ:
             with open(os.environ['FAULT_LOG'], 'a') as f:
                 f.write(method.__name__ + '\n')
-        return method(*args, **kwargs)
+        result = method(*args, **kwargs)
+        if when == 'after':
+            subprocess.run(['sh', '-c', os.environ['FAULT']], check=True)
+        return result
     return call
 
 
