@@ -84,10 +84,11 @@ def main():
     from fabric import Fabric, compile_fabric
 
     with tempfile.TemporaryDirectory(prefix='vmfex-bench-') as tmp:
-        compile_fabric(os.path.join(tmp, 'fabric.so'))
-        fabric = Fabric(os.path.join(tmp, 'fabric.so'), os.path.join(tmp, 'fabric'))
+        library = os.path.join(tmp, 'fabric.so')
+        compile_fabric(library)
+        fabric = Fabric(os.path.join(tmp, 'fabric'))
         nics = ['eth{}'.format(i) for i in range(3, 12)]
-        with Host('bench', nics, os.path.join(tmp, 'host'), HOOKS, fabric=fabric) as host:
+        with Host('bench', nics, os.path.join(tmp, 'host'), HOOKS, library, fabric=fabric) as host:
             few, yardstick = measure_on(host, VM())
             good.append(report('VM with the property / the least a hook can do', few, yardstick, 1.15))
             for i in range(12, 259):
@@ -96,7 +97,8 @@ def main():
             good.append(report('256 NICs in the pool / 9 NICs', many, few, 1.25))
 
         nics = ['eth{}'.format(i) for i in range(3, 60)]
-        with Host('bench', nics, os.path.join(tmp, 'host50'), HOOKS, fabric=fabric) as host:
+        with Host('bench', nics, os.path.join(tmp, 'host50'), HOOKS, library,
+                  fabric=fabric) as host:
             idle, _ = measure_on(host, VM())
             for number in range(50):
                 vm = VM(number, profiles=('P',))

@@ -141,17 +141,17 @@ def host(fabric_library, tmp_path):
     from fabric import Fabric
     from host import Host
 
-    fabric = Fabric(fabric_library, str(tmp_path / 'fabric'))
-    with Host('alpha', ALPHA, str(tmp_path / 'alpha'), HOOKS, fabric=fabric) as host:
+    fabric = Fabric(str(tmp_path / 'fabric'))
+    with Host('alpha', ALPHA, str(tmp_path / 'alpha'), HOOKS, fabric_library, fabric=fabric) as host:
         yield host
 
 
 @pytest.fixture
-def bare_host(tmp_path):
+def bare_host(fabric_library, tmp_path):
     """The same without a fabric: no VM can start on VM-FEX there."""
     from host import Host
 
-    with Host('alpha', ALPHA, str(tmp_path / 'alpha'), HOOKS) as host:
+    with Host('alpha', ALPHA, str(tmp_path / 'alpha'), HOOKS, fabric_library) as host:
         yield host
 
 

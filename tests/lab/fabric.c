@@ -12,8 +12,12 @@
  * A VIC NIC that nobody uses has a zero MAC, which a veth refuses: it gets the MAC
  * IDLE instead, and libvirt and the made-up sysfs see zeros.
  *
+ * A macvtap device is opened as /dev/tap<index>, and /dev is the same for all network namespaces of
+ * the machine: so each host has interface indexes of its own for them.
+ *
  * Environment:
- *   FABRIC        folder: "log" gets a line per request, fields separated by tabs:
+ *   FABRIC_INDEX  the first interface index for macvtap devices
+ *   FABRIC        folder, without which nothing answers: "log" gets a line per request, fields separated by tabs:
  *                 host, NIC, operation, port profile, VM's UUID, answer. These steer it:
  *                 "slow"    holds the seconds an association takes
  *                 "refuse"  holds a port profile to refuse, or * for all
@@ -134,13 +138,30 @@ static void request(int ifindex, struct nlattr *self)
     close(fd);
 }
 
+/* Give a macvtap device that is to be made its index. */
+static void choose_index(struct nlmsghdr *header)
+{
+    struct nlattr *info = nlmsg_find_attr(header, sizeof(struct ifinfomsg), IFLA_LINKINFO);
+    struct nlattr *kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND) : NULL;
+    struct ifinfomsg *link = nlmsg_data(header);
+    char name[IF_NAMESIZE];
+
+    if (!kind || strcmp(nla_get_string(kind), "macvtap") || link->ifi_index)
+        return;
+    link->ifi_index = atoi(getenv("FABRIC_INDEX"));
+    while (if_indextoname(link->ifi_index, name))
+        link->ifi_index++;
+}
+
 int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
 {
     int (*next)(struct nl_sock *, struct nl_msg *) = dlsym(RTLD_NEXT, "nl_send_auto_complete");
     struct nlmsghdr *header = nlmsg_hdr(msg);
     struct nlattr *self = NULL;
 
-    if (header->nlmsg_type == RTM_SETLINK)
+    if (header->nlmsg_type == RTM_NEWLINK)
+        choose_index(header);
+    if (header->nlmsg_type == RTM_SETLINK && getenv("FABRIC"))
         self = nlmsg_find_attr(header, sizeof(struct ifinfomsg), IFLA_PORT_SELF);
     if (!self)
         return next(sock, msg);

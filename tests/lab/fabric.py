@@ -19,16 +19,11 @@ def compile_fabric(library):
 
 
 class Fabric:
-    """A fabric with that library, and with its log and its switches as files in a new folder."""
+    """A fabric: its log and its switches are files in a new folder."""
 
-    def __init__(self, library, folder):
-        self.library = library
+    def __init__(self, folder):
         self.folder = folder
         os.makedirs(folder)
-
-    def environment(self, host):
-        return {'LD_PRELOAD': self.library, 'FABRIC': self.folder, 'FABRIC_HOST': host.name,
-                'FABRIC_SYSFS': host.sysfs.class_net}
 
     def requests(self, **fields):
         """Return the requests so far, in order, that have these values in these fields."""

@@ -42,9 +42,7 @@ namespaces = []
 cgroup_controllers = []
 stdio_handler = "file"
 """
-# The host's first process, to which it does not matter what becomes of its children. /dev is the
-# machine's, where macvtap devices are called tap<index>: the interface indexes of no two hosts may
-# meet, so each host uses up those of the hosts before it.
+# The host's first process, to which it does not matter what becomes of its children.
 INIT = """\
 set -e
 read -r pid _ < /proc/self/stat; echo "$pid"
@@ -55,10 +53,6 @@ hostname {name}
 {binds}
 mkdir -p /run/vdsm
 ip link set lo up
-if [ {burn} -gt 0 ]; then
-    for i in $(seq {burn}); do echo "link add x$i group 9 type veth peer name y$i"; done | ip -batch -
-    ip link del group 9
-fi
 {links}
 echo ready
 exec env --ignore-signal=CHLD cat
@@ -69,13 +63,14 @@ class Host:
     """
     A host with its NICs, of which those in pool are VIC NICs that nobody uses.
 
-    folder is a new folder for all its files, hooks is the one that holds the hook points, number is
-    different for each host of a lab. With a fabric, VMs really start on its VIC NICs.
+    folder is a new folder for all its files, hooks is the one that holds the hook points, library is
+    that of the fabric (see compile_fabric). With a fabric, VMs really start on the VIC NICs.
     """
 
-    def __init__(self, name, pool, folder, hooks, number=0, fabric=None):
+    def __init__(self, name, pool, folder, hooks, library, number=0, fabric=None):
         self.name = name
         self.folder = folder
+        self.library = library
         self.fabric = fabric
         self.number = number
         self.sysfs = Sysfs(self.path('/sysfs'))
@@ -107,7 +102,6 @@ class Host:
             self.pid = self._enter_namespaces(stack, ['unshare', '--net', '--mount', '--uts', '--pid',
                                                       '--fork', '--kill-child'], INIT.format(
                 name=self.name,
-                burn=500 * self.number,
                 binds='\n'.join('mount --bind {} {}'.format(shlex.quote(self.path(folder)), folder)
                                 for folder in FOLDERS),
                 links='\n'.join(
@@ -191,16 +185,17 @@ class Host:
     # libvirtd
 
     def start_libvirtd(self):
-        env = dict(os.environ, NOTIFY_SOCKET=self.path('/run/ready'))
+        # No other host on the machine, of this lab or another, has that PID.
+        env = {'NOTIFY_SOCKET': self.path('/run/ready'), 'LD_PRELOAD': self.library,
+               'FABRIC_INDEX': 256 * int(self.pid), 'FABRIC_HOST': self.name,
+               'FABRIC_SYSFS': self.sysfs.class_net}
         if self.fabric:
-            env.update(self.fabric.environment(self))
+            env['FABRIC'] = self.fabric.folder
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(self.path('/run/ready'))
             ready.settimeout(60)
-            # Not nsenter's environment: it must not run with the fabric.
-            variables = ['{}={}'.format(key, env[key]) for key in
-                         ('NOTIFY_SOCKET', 'LD_PRELOAD', 'FABRIC', 'FABRIC_HOST', 'FABRIC_SYSFS')
-                         if key in env]
+            # Not nsenter's environment: that must run without the library.
+            variables = ['{}={}'.format(key, value) for key, value in env.items()]
             with open(self.path('/var/log/libvirt/stderr'), 'a') as stderr:
                 self.libvirtd = subprocess.Popen([*self.command(), 'env', *variables, 'libvirtd'],
                                                  stdin=subprocess.DEVNULL, stderr=stderr)

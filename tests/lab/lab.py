@@ -19,9 +19,9 @@ class Lab:
     """
 
     def __init__(self, folder, library, hooks, names=NAMES):
-        self.fabric = Fabric(library, os.path.join(folder, 'fabric'))
+        self.fabric = Fabric(os.path.join(folder, 'fabric'))
         self.hosts = {name: Host(name, ['eth{}'.format(10 * i + j) for j in range(3, 12)],
-                                 os.path.join(folder, name), hooks, i, self.fabric)
+                                 os.path.join(folder, name), hooks, library, i, self.fabric)
                       for i, name in enumerate(names)}
 
     def __enter__(self):
