@@ -5,12 +5,21 @@ import glob
 import os
 import subprocess
 
-# Says that it is up, on the serial port that the VM connects to the test's socket.
+# Says that it is up, on the serial port that the VM connects to the test's socket. It has no drivers for
+# PCI devices; it enables them, so that those that are plugged in can be looked at.
 INIT = """\
 #!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox mkdir /sys
+/bin/busybox mount -t sysfs sys /sys
 echo ready > /dev/ttyS0
-while :; do /bin/busybox sleep 1000; done
+while :; do
+    for enable in /sys/bus/pci/devices/*/enable; do
+        read enabled < $enable
+        [ $enabled != 0 ] || echo 1 > $enable
+    done
+    /bin/busybox sleep 0.2
+done
 """
 BOOT = """\
 <kernel>{kernel}</kernel>

@@ -35,32 +35,34 @@ def with_a_pool_to_restart(host):
 
 def with_a_pool_in_use(host):
     """VM 1 is on the pool, which was made before the last NIC came."""
-    uuid = ''
-    if host.conn.listAllNetworks():
-        uuid = '<uuid>{}</uuid>'.format(host.conn.networkLookupByName('direct-pool').UUIDString())
-    net = host.conn.networkDefineXML(OLD.format(uuid))
-    net.setAutostart(1)
-    if not net.isActive():
-        net.create()
-        vm = VM(1)
+    vm = VM(1)
+    if not vm.runs_on(host):
+        with_a_pool_to_restart(host)
         host.sysfs.set_mac(ALPHA[-1], '00:25:b5:00:00:0f')  # it is no free NIC yet
         vm.start(host)
         host.sysfs.set_mac(ALPHA[-1], '00:00:00:00:00:00')
+    uuid = host.conn.networkLookupByName('direct-pool').UUIDString()
+    host.conn.networkDefineXML(OLD.format('<uuid>{}</uuid>'.format(uuid)))
 
 
 STATES = pytest.mark.parametrize('state', [without_a_pool, with_a_pool_to_restart,
                                            with_a_pool_in_use])
 
 
-def run(host, state, env, command=()):
+@pytest.fixture
+def moved(host):
+    """VM 2's domain as it comes out of the hook."""
+    xml, _ = host.hook('before_vm_start', VM(2).xml, VM(2).vmfex)
+    return xml
+
+
+def run(host, state, moved, env, command=()):
     """
-    Run the hook with a fault, in that state of the pool, and then without it.
+    Run the hook for VM 2 with a fault, in that state of the pool, and then without it.
 
     Returns whether the fault made it fail.
     """
-    state(host)
     vm, bystander = VM(2), VM(1)
-    moved = host.hook('before_vm_start', vm.xml, vm.vmfex)[0]
     state(host)
     on = bystander.vic_nics(host) if state is with_a_pool_in_use else {}
     requests = host.fabric.requests()
@@ -74,7 +76,8 @@ def run(host, state, env, command=()):
         if e.status == 2:  # not killed: it says what happened
             assert str(e).startswith('vmfex: libvirt failed: ') and str(e).count('\n') == 1
             assert e.xml == vm.xml
-    if host.libvirtd.poll() is not None:
+    if env.get('FAULT') == KILL_LIBVIRTD:
+        host.libvirtd.wait(60)
         host.close_connection()
         host.start_libvirtd()
 
@@ -91,14 +94,14 @@ def run(host, state, env, command=()):
 
 
 @STATES
-def test_libvirtd_killed_at_every_call_of_the_hook(host, state, tmp_path, report):
+def test_libvirtd_killed_at_every_call_of_the_hook(host, state, moved, tmp_path, report):
     log = tmp_path / 'calls'
-    run(host, state, {'FAULT_LOG': str(log)})
+    run(host, state, moved, {'FAULT_LOG': str(log)})
     calls = log.read_text().split()
     for number in range(1, len(calls) + 1):
         for when in 'before', 'after':
-            failed = run(host, state, {'FAULT_CALL': str(number), 'FAULT_WHEN': when,
-                                       'FAULT': KILL_LIBVIRTD})
+            failed = run(host, state, moved, {'FAULT_CALL': str(number), 'FAULT_WHEN': when,
+                                              'FAULT': KILL_LIBVIRTD})
             # After the last call, the hook may have no use for libvirtd any more.
             assert failed or (when, number) == ('after', len(calls)), (when, calls[number - 1])
     report('{}: libvirtd killed before and after each of {} calls'.format(
@@ -106,12 +109,12 @@ def test_libvirtd_killed_at_every_call_of_the_hook(host, state, tmp_path, report
 
 
 @STATES
-def test_hook_killed_at_every_line_of_it(host, state, tmp_path, report):
+def test_hook_killed_at_every_line_of_it(host, state, moved, tmp_path, report):
     log = tmp_path / 'lines'
     command = [sys.executable, KILL_AT_LINE]
-    run(host, state, {'KILL_AT': '0', 'KILL_LOG': str(log)}, command)
+    run(host, state, moved, {'KILL_AT': '0', 'KILL_LOG': str(log)}, command)
     lines = int(log.read_text())
     for number in range(1, lines + 1):
-        failed = run(host, state, {'KILL_AT': str(number), 'KILL_LOG': str(log)}, command)
+        failed = run(host, state, moved, {'KILL_AT': str(number), 'KILL_LOG': str(log)}, command)
         assert failed, 'line {}'.format(number)
     report('{}: hook killed before each of {} lines'.format(state.__name__, lines))

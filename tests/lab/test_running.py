@@ -48,6 +48,12 @@ def test_nic_is_plugged_into_a_running_vm_and_unplugged(lab, alpha, tmp_path):
     request = lab.fabric.requests()[-1]
     assert request[:5] == ('alpha', 'eth5', 'ASSOCIATE', 'Plugged', vm.uuid)
 
+    for link in 'up', 'down', 'up':
+        if link != vm.link(alpha, PLUGGED):
+            vm.update(alpha, update_xml(PLUGGED, link))
+        assert vm.link(alpha, PLUGGED) == link
+        assert alpha.pool_nics()['eth5'] == 1
+
     vm.unplug(alpha, PLUGGED)
     wait_for(lambda: PLUGGED not in vm.nics(alpha))
     wait_for(lambda: 'eth5' in alpha.free_nics() and lab.fabric.requests()[-1] != request)

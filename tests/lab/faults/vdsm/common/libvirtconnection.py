@@ -34,10 +34,11 @@ def counted(method):
         if 'FAULT_LOG' in os.environ:
             with open(os.environ['FAULT_LOG'], 'a') as f:
                 f.write(method.__name__ + '\n')
-        result = method(*args, **kwargs)
-        if when == 'after':
-            subprocess.run(['sh', '-c', os.environ['FAULT']], check=True)
-        return result
+        try:
+            return method(*args, **kwargs)
+        finally:
+            if when == 'after':
+                subprocess.run(['sh', '-c', os.environ['FAULT']], check=True)
     return call
 
 
