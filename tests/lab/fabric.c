@@ -16,7 +16,7 @@
  * the machine: so each host has interface indexes of its own for them.
  *
  * Environment:
- *   FABRIC_INDEX  the first interface index for macvtap devices
+ *   FABRIC_INDEX  the first of 256 interface indexes for macvtap devices
  *   FABRIC        folder, without which nothing answers: "log" gets a line per request, fields separated by tabs:
  *                 host, NIC, operation, port profile, VM's UUID, answer. These steer it:
  *                 "slow"    holds the seconds an association takes
@@ -53,7 +53,7 @@ struct port {
 };
 
 static struct port ports[4096];
-static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct port *find_port(int ifindex, int add)
 {
@@ -123,11 +123,11 @@ static void request(int ifindex, struct nlattr *self)
         (!strcmp(value, "*") || !strcmp(value, profile));
     int slow = associates && steered("slow", value, sizeof value) ? atoi(value) : 0;
 
-    pthread_mutex_lock(&ports_lock);
+    pthread_mutex_lock(&lock);
     struct port *port = find_port(ifindex, 1);
     port->response = refused ? PORT_PROFILE_RESPONSE_ERROR : PORT_PROFILE_RESPONSE_SUCCESS;
     port->done = time(NULL) + slow;
-    pthread_mutex_unlock(&ports_lock);
+    pthread_mutex_unlock(&lock);
 
     int size = snprintf(line, sizeof line, "%s\t%s\t%s\t%s\t%s\t%s\n", getenv("FABRIC_HOST"), nic,
                         operation(asked), profile, vm, refused ? "refused" : "success");
@@ -145,12 +145,16 @@ static void choose_index(struct nlmsghdr *header)
     struct nlattr *kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND) : NULL;
     struct ifinfomsg *link = nlmsg_data(header);
     char name[IF_NAMESIZE];
+    static unsigned int chosen;
 
     if (!kind || strcmp(nla_get_string(kind), "macvtap") || link->ifi_index)
         return;
-    link->ifi_index = atoi(getenv("FABRIC_INDEX"));
-    while (if_indextoname(link->ifi_index, name))
-        link->ifi_index++;
+    /* A new one each time, for VMs that start at once; not those from before a restart. */
+    pthread_mutex_lock(&lock);
+    do {
+        link->ifi_index = atoi(getenv("FABRIC_INDEX")) + chosen++ % 256;
+    } while (if_indextoname(link->ifi_index, name));
+    pthread_mutex_unlock(&lock);
 }
 
 int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
@@ -194,12 +198,12 @@ int nl_recv(struct nl_sock *sock, struct sockaddr_nl *from, unsigned char **data
         return size;
 
     struct ifinfomsg *link = nlmsg_data(header);
-    pthread_mutex_lock(&ports_lock);
+    pthread_mutex_lock(&lock);
     struct port *port = find_port(link->ifi_index, 0);
     int known = port != NULL;
     uint16_t response = !known ? 0 :
         time(NULL) < port->done ? PORT_PROFILE_RESPONSE_INPROGRESS : port->response;
-    pthread_mutex_unlock(&ports_lock);
+    pthread_mutex_unlock(&lock);
     if (!known)
         return size;
 
