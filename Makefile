@@ -21,7 +21,7 @@ help: ## show this
 install: ## install the hook, below DESTDIR
 	for hook in $(HOOKS); do \
 	    install -d "$(DESTDIR)$(hooksdir)/$$(basename $$(dirname $$hook))" && \
-	    cp -P $$hook "$(DESTDIR)$(hooksdir)/$${hook#hooks/}" || exit 1; \
+	    cp -P --remove-destination $$hook "$(DESTDIR)$(hooksdir)/$${hook#hooks/}" || exit 1; \
 	done
 	chmod 755 "$(DESTDIR)$(hooksdir)/before_vm_start/50_vmfex"
 

@@ -164,7 +164,8 @@ def report(request):
     return request.config.stash.setdefault(REPORT, []).append
 
 
-def pytest_terminal_summary(terminalreporter, config):
+def pytest_terminal_summary(terminalreporter):
+    config = terminalreporter.config
     lab = [report for reports in terminalreporter.stats.values() for report in reports
            if 'tests/lab/' in getattr(report, 'nodeid', '') and hasattr(report, 'duration')]
     lines = config.stash.get(REPORT, []) if hasattr(config, 'stash') else []

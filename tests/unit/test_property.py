@@ -31,9 +31,9 @@ def test_wrong_value_is_refused_with_one_line_that_names_it(vmfex, value, says):
 @pytest.mark.parametrize('value', [None, '', ' ', '{}', ' {} ', '{ }'])
 @pytest.mark.parametrize('point', ['before_vm_start', 'before_vm_migrate_destination',
                                    'before_nic_hotplug', 'before_update_device'])
-def test_vm_without_the_property_needs_neither_xml_nor_vdsm(run_hook, point, value, tmp_path):
+def test_vm_without_the_property_needs_neither_xml_nor_vdsm(run_hook, point, value, tmpdir):
     # There is no VDSM in that folder, and what is no XML would be refused.
-    assert run_hook(point, 'no XML', value, vdsm=str(tmp_path)) == ('no XML', '')
+    assert run_hook(point, 'no XML', value, vdsm=str(tmpdir)) == ('no XML', '')
 
 
 @pytest.mark.parametrize('name', ['bare-profile', 'seven-octets', 'xml-injection',
