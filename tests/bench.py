@@ -18,7 +18,8 @@ import time
 TESTS = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(TESTS, 'lab'), TESTS]
 
-HOOKS = os.path.join(TESTS, '..', 'hooks')
+from hook import HOOK, HOOKS  # noqa: E402
+
 PYTHON = '/usr/bin/python3'
 YARDSTICK = """\
 import hooking, libvirt
@@ -42,9 +43,8 @@ def measure(env, *commands, runs=60, prepare=lambda: None):
 
 def inside():
     """Measure where hooks run. Prints the times of the hook and of the yardstick."""
-    hook = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
     path = os.environ['_hook_domxml']
-    print(*measure(dict(os.environ), [hook], [PYTHON, '-c', YARDSTICK], runs=100,
+    print(*measure(dict(os.environ), [HOOK], [PYTHON, '-c', YARDSTICK], runs=100,
                    prepare=lambda: shutil.copy(path + '.orig', path)))
 
 
@@ -77,8 +77,7 @@ def main():
     from vm import VM
 
     env = {key: value for key, value in os.environ.items() if key != 'vmfex'}
-    hook = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
-    without, bare = measure(env, [hook], [PYTHON, '-c', 'pass'], runs=300)
+    without, bare = measure(env, [HOOK], [PYTHON, '-c', 'pass'], runs=300)
     good = [report('VM without the property / bare interpreter', without, bare, 1.5)]
 
     from fabric import Fabric, compile_fabric

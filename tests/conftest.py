@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 import glob
-import importlib.machinery
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,10 +11,11 @@ TESTS = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [TESTS, os.path.join(TESTS, 'lab')]
 sys.dont_write_bytecode = True
 
+import hook  # noqa: E402
 import vdsm_runner  # noqa: E402
+from hook import HOOKS  # noqa: E402
 
 INSTALLED = '/usr/libexec/vdsm/hooks'
-HOOKS = os.path.join(os.path.dirname(TESTS), 'hooks')
 
 
 def pytest_report_header(config):
@@ -28,11 +27,7 @@ def pytest_report_header(config):
 @pytest.fixture(scope='session')
 def vmfex():
     """The hook as a module, for its functions."""
-    path = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
-    loader = importlib.machinery.SourceFileLoader('vmfex', path)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader('vmfex', loader))
-    loader.exec_module(module)
-    return module
+    return hook.load()
 
 
 @pytest.fixture(scope='session')
@@ -55,7 +50,6 @@ def run_hook():
 # Below: real libvirtds. They need root, and their modules are only imported where they are used.
 
 ALPHA = ['eth{}'.format(i) for i in range(3, 12)]
-BETA = ['eth{}'.format(i) for i in range(13, 22)]
 
 
 def pytest_collection_modifyitems(items):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the hooks of a hook point as VDSM does."""
 
+import functools
 import os
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ class HookError(Exception):
         self.status = status
 
 
+@functools.lru_cache(maxsize=None)
 def find_vdsm():
     """
     Return the folder to import VDSM from, None for the interpreter's own.

@@ -12,13 +12,14 @@
  * A VIC NIC that nobody uses has a zero MAC, which a veth refuses: it gets the MAC
  * IDLE instead, and libvirt and the made-up sysfs see zeros.
  *
- * A macvtap device is opened as /dev/tap<index>, and /dev is the same for all network namespaces of
- * the machine: so each host has interface indexes of its own for them.
+ * A macvtap device is opened as /dev/tap<index>, and /dev is the same for all network
+ * namespaces of the machine: so each host has interface indexes of its own for them.
  *
  * Environment:
  *   FABRIC_INDEX  the first of 256 interface indexes for macvtap devices
- *   FABRIC        folder, without which nothing answers: "log" gets a line per request, fields separated by tabs:
- *                 host, NIC, operation, port profile, VM's UUID, answer. These steer it:
+ *   FABRIC        folder, without which nothing answers. "log" gets a line per request, fields
+ *                 separated by tabs: host, NIC, operation, port profile, VM's UUID, answer.
+ *                 These steer it:
  *                 "slow"    holds the seconds an association takes
  *                 "refuse"  holds a port profile to refuse, or * for all
  *   FABRIC_HOST   the host's name in the log
@@ -68,16 +69,16 @@ static struct port *find_port(int ifindex, int add)
     abort();
 }
 
-static void path_in(const char *folder, const char *name, char *path, size_t size)
+static void path_in_fabric(const char *name, char *path, size_t size)
 {
-    snprintf(path, size, "%s/%s", getenv(folder), name);
+    snprintf(path, size, "%s/%s", getenv("FABRIC"), name);
 }
 
 static int steered(const char *name, char *value, size_t size)
 {
     char path[4096];
 
-    path_in("FABRIC", name, path, sizeof path);
+    path_in_fabric(name, path, sizeof path);
     FILE *file = fopen(path, "re");
     if (!file)
         return 0;
@@ -131,7 +132,7 @@ static void request(int ifindex, struct nlattr *self)
 
     int size = snprintf(line, sizeof line, "%s\t%s\t%s\t%s\t%s\t%s\n", getenv("FABRIC_HOST"), nic,
                         operation(asked), profile, vm, refused ? "refused" : "success");
-    path_in("FABRIC", "log", path, sizeof path);
+    path_in_fabric("log", path, sizeof path);
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0 || write(fd, line, size) != size)
         abort();

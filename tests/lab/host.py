@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from sysfs import FREE, Sysfs
+from sysfs import FREE, VNIC, Sysfs
 from vdsm_runner import find_vdsm, run_hooks
 
 FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
@@ -28,8 +28,7 @@ FOLDERS = ('/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt', '/var/log/l
 LIBVIRTD_CONF = """\
 auth_unix_rw = "none"
 host_uuid = "{uuid}"
-log_filters = "3:libvirt 3:qemu 1:util.netlink"
-log_outputs = "2:file:{log}"
+log_outputs = "3:file:{log}"
 """
 # Nothing of the machine's: no cgroups, no security labels, no other users, no virtlogd.
 QEMU_CONF = """\
@@ -78,11 +77,10 @@ class Host:
         self.vdsm = find_vdsm()
         self.pool = list(pool)
         self.libvirtd = None
-        self._stack = contextlib.ExitStack()
         self._conn = None
         self._peers = itertools.count()
 
-        self.sysfs.add('eth0', '00:25:b5:00:{:02x}:01'.format(number), device='0x0043')
+        self.sysfs.add('eth0', '00:25:b5:00:{:02x}:01'.format(number), device=VNIC)
         for bridge in BRIDGES:
             self.sysfs.add(bridge, '00:25:b5:00:{:02x}:01'.format(number), vendor=None)
         for nic in pool:
@@ -213,8 +211,8 @@ class Host:
         """
         Boot the host anew, its VMs gone, with other names for its NICs.
 
-        renamed maps old to new names of the pool's NICs, own is a NIC of the host itself that comes
-        up, or comes up with that name.
+        renamed maps old to new names of the pool's NICs, own is the name of a NIC that is the host's
+        own, with a MAC.
         """
         for domain in self.conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
             domain.destroy()

@@ -48,8 +48,7 @@ class Commands:
         if number not in self.vms:
             self.vms[number] = VM(int(number))
             mac = '00:1a:4a:16:{:02x}:99'.format(int(number))
-            self.vms[number].profiles[mac] = 'Plugged'
-            self.vms[number].vmfex = str(self.vms[number].profiles)
+            self.vms[number].add_profile(mac, 'Plugged')
         return self.vms[number]
 
     def start(self, number, host):

@@ -21,14 +21,9 @@ def update_xml(mac, link, form='bridge', network='ovirtmgmt', extra=''):
                                                               'type="{}"'.format(form))
 
 
-def plug_in_dictionary(vm, mac, profile='Plugged'):
-    vm.profiles[mac] = profile
-    vm.vmfex = str(vm.profiles)
-
-
 def test_nic_is_plugged_into_a_running_vm_and_unplugged(lab, alpha, tmp_path):
     vm = VM()
-    plug_in_dictionary(vm, PLUGGED)
+    vm.add_profile(PLUGGED, 'Plugged')
     with socket.socket(socket.AF_UNIX) as up:
         up.bind(str(tmp_path / 'up'))
         up.listen()
@@ -65,7 +60,7 @@ def test_first_nic_on_the_pool_is_plugged_into_a_vm_on_a_host_without_a_pool(lab
     vm = VM(profiles=())
     vm.start(alpha)
     assert alpha.conn.listAllNetworks() == []
-    plug_in_dictionary(vm, PLUGGED)
+    vm.add_profile(PLUGGED, 'Plugged')
     assert 'direct-pool started' in vm.plug(alpha, PLUGGED, extra=UNFIT)
     assert vm.vic_nics(alpha) == {PLUGGED: 'eth3'}
 
@@ -84,7 +79,7 @@ def test_nic_is_not_plugged_when_none_is_free(lab, alpha):
     for number in range(4):
         VM(number).start(alpha)
     VM(4, profiles=('P',)).start(alpha)
-    plug_in_dictionary(vm, PLUGGED)
+    vm.add_profile(PLUGGED, 'Plugged')
     with pytest.raises(HookError, match='^vmfex: direct-pool has 0 free NICs of 9, this VM needs 1'):
         vm.plug(alpha, PLUGGED)
 
@@ -142,7 +137,7 @@ def test_link_is_switched_whatever_the_dictionary_says_by_now(lab, alpha):
 def test_update_of_a_nic_that_is_not_on_the_pool_is_left_untouched(lab, alpha):
     vm = VM()
     vm.start(alpha)
-    plug_in_dictionary(vm, vm.macs[2])  # since the start
+    vm.add_profile(vm.macs[2], 'Plugged')  # since the start
     for mac in vm.macs[2:]:
         xml = nic_xml(mac, link='down')
         assert alpha.hook('before_update_device', xml, vm.vmfex, vm.uuid) == (xml, '')

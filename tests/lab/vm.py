@@ -19,7 +19,7 @@ NIC = """\
       <model type="virtio"/>
       <link state="{link}"/>
       <source bridge="{bridge}"/>
-      <alias name="ua-{alias}"/>
+      <alias name="{alias}"/>
       <mac address="{mac}"/>
       <mtu size="1500"/>
       {extra}
@@ -32,10 +32,13 @@ FILTER = '<filterref filter="vdsm-no-mac-spoofing"/>'
 PORT = '<port isolated="yes"/>'
 
 
+def alias_of(mac):
+    return 'ua-{}'.format(uuid.uuid5(uuid.NAMESPACE_OID, mac))
+
+
 def nic_xml(mac, bridge='ovirtmgmt', link='up', extra=''):
-    """Return a NIC in the engine's form, with an alias that follows from its MAC."""
-    alias = uuid.uuid5(uuid.NAMESPACE_OID, mac)
-    return NIC.format(mac=mac, bridge=bridge, link=link, extra=extra, alias=alias)
+    """Return a NIC in the engine's form."""
+    return NIC.format(mac=mac, bridge=bridge, link=link, extra=extra, alias=alias_of(mac))
 
 
 class VM:
@@ -55,6 +58,11 @@ class VM:
                 for mac, link in zip(self.macs, [*links, 'up', 'up'])]
         with open(os.path.join(HERE, 'vm.xml')) as f:
             self.xml = f.read().format(name=self.name, uuid=self.uuid, nics='    '.join(nics))
+
+    def add_profile(self, mac, profile):
+        """Put one more MAC into the VM's dictionary."""
+        self.profiles[mac] = profile
+        self.vmfex = str(self.profiles)
 
     # What VDSM does with a VM. Each raises HookError or libvirtError, and returns the hook's log.
 
@@ -118,12 +126,10 @@ class VM:
         """Return the link state, up or down, of a virtio NIC as the guest's device has it."""
         # A modern virtio NIC has its configuration at 0x2000 in BAR 4: the MAC, then the status, whose
         # lowest bit is VIRTIO_NET_S_LINK_UP (virtio 1.0, 5.1.4).
-        alias = 'ua-{}'.format(uuid.uuid5(uuid.NAMESPACE_OID, mac))
-
         def config():
             for function in re.split(r'\n(?=  Bus)', self.monitor(host, 'info pci')):
                 bar = re.search('BAR4: .* at (0x[0-9a-f]+) ', function)
-                if alias in function and bar:
+                if alias_of(mac) in function and bar:
                     address = int(bar.group(1), 16) + 0x2000
                     memory = self.monitor(host, 'xp /8bx {:#x}'.format(address))
                     octets = [byte[2:] for byte in memory.partition(':')[2].split()]

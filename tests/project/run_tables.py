@@ -5,31 +5,26 @@ Runs the tables of cases on this interpreter, which may have no pytest and no li
 The functions are called, and the script is run as VDSM runs it.
 """
 
-import importlib.machinery
-import importlib.util
 import os
 import sys
 from xml.dom import minidom
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-HOOKS = os.path.join(os.path.dirname(TESTS), 'hooks')
 sys.path.insert(0, TESTS)
 sys.dont_write_bytecode = True
 
+import hook  # noqa: E402
 from property_cases import RIGHT, WRONG  # noqa: E402
 from vdsm_runner import HookError, run_hooks  # noqa: E402
 
-HOOK = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
-loader = importlib.machinery.SourceFileLoader('vmfex', HOOK)
-vmfex = importlib.util.module_from_spec(importlib.util.spec_from_loader('vmfex', loader))
-loader.exec_module(vmfex)
+vmfex = hook.load()
 
 with open(os.path.join(TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
     DOMAIN = f.read()
 
 
 def run(vmfex):
-    return run_hooks(os.path.join(HOOKS, 'before_vm_start'), DOMAIN, {'vmfex': vmfex},
+    return run_hooks(os.path.join(hook.HOOKS, 'before_vm_start'), DOMAIN, {'vmfex': vmfex},
                      command=[sys.executable])
 
 

@@ -10,7 +10,8 @@ import zipfile
 
 import pytest
 
-from conftest import HOOKS, INSTALLED, TESTS
+from conftest import INSTALLED, TESTS
+from hook import HOOK, HOOKS
 from vdsm_runner import HookError, run_hooks
 
 TREE = os.path.dirname(TESTS)
@@ -49,7 +50,7 @@ def installed(request):
 
 
 def test_installed_hooks_are_those_of_the_source(installed):
-    with open(os.path.join(HOOKS, 'before_vm_start', '50_vmfex'), 'rb') as f:
+    with open(HOOK, 'rb') as f:
         source = f.read()
     assert sorted(os.listdir(installed)) == sorted(os.listdir(HOOKS)) == POINTS
     for point in POINTS:

@@ -11,7 +11,8 @@ import subprocess
 
 import pytest
 
-from conftest import HOOKS, TESTS
+from conftest import TESTS
+from hook import HOOK
 from property_cases import RIGHT, WRONG
 
 with open(os.path.join(TESTS, '..', 'README.md'), encoding='utf-8') as readme:
@@ -86,7 +87,7 @@ def test_expression_agrees_with_the_hook_on_random_values(matches, vmfex):
 
 def messages_of_the_code():
     """Return what the hook says to an administrator, errors and log lines, with … for what varies."""
-    with open(os.path.join(HOOKS, 'before_vm_start', '50_vmfex'), encoding='utf-8') as f:
+    with open(HOOK, encoding='utf-8') as f:
         tree = ast.parse(f.read())
     errors, log = set(), set()
     for node in ast.walk(tree):

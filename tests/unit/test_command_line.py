@@ -5,10 +5,9 @@ import subprocess
 
 import pytest
 
-from conftest import HOOKS
+from hook import HOOK
 from vdsm_runner import HookError
 
-HOOK = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
 NIC = '<interface type="bridge"><mac address="00:1a:4a:16:01:51"/><source bridge="x"/></interface>'
 DOMAIN = '<domain><devices>{}</devices></domain>\n'.format(NIC)
 
