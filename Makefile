@@ -13,10 +13,10 @@ DIST := $(NAME)-$(VERSION).tar.gz
 # Only EL's rpm knows what is installed; Debian's has no packages in its database.
 RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps)
 
-.PHONY: help install uninstall dist rpm check demo lab bench lint clean deps
+.PHONY: help install uninstall dist rpm check check-on demo lab bench lint clean deps
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-11s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-11s%s\n", $$1, $$2}'
 
 install: ## install the hook, below DESTDIR
 	for hook in $(HOOKS); do \
@@ -36,6 +36,9 @@ rpm: dist ## build the RPMs in rpmbuild/RPMS and rpmbuild/SRPMS
 
 check: deps lint ## run all tests, as root; installs what they need
 	$(PYTHON) -m pytest
+
+check-on: ## the same in a tree of another Debian release: make check-on SUITE=trixie
+	@tests/check-on "$(SUITE)"
 
 demo: ## show the hook at work on a sample VM and an example host, as root
 	@tests/install-deps demo
