@@ -42,13 +42,13 @@ check-on: ## the same in a tree of another Debian release: make check-on SUITE=t
 
 demo: ## show the hook at work on a sample VM and an example host, as root
 	@tests/install-deps demo
-	@unshare --mount $(PYTHON) tests/demo.py
+	@unshare --mount $(PYTHON) -m tests.demo
 
 lab: deps ## give a shell in a running lab of two hosts on a fabric, as root
-	@$(PYTHON) tests/lab/shell.py
+	@$(PYTHON) -m tests.lab.shell
 
 bench: deps ## measure what the hook costs, as root
-	@$(PYTHON) tests/bench.py
+	@$(PYTHON) -m tests.bench
 
 lint: build/venv ## check the style
 	build/venv/bin/ruff check .

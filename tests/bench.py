@@ -15,10 +15,7 @@ import sys
 import tempfile
 import time
 
-TESTS = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(TESTS, 'lab'), TESTS]
-
-from hook import HOOK, HOOKS  # noqa: E402
+from tests.hook import HOOK, HOOKS
 
 PYTHON = '/usr/bin/python3'
 YARDSTICK = """\
@@ -49,7 +46,7 @@ def inside():
 
 
 def measure_on(host, vm):
-    from vdsm_runner import hook_environment
+    from tests.fake_vdsm.runner import hook_environment
 
     host.hook('before_vm_start', vm.xml, vm.vmfex)  # now the pool is right
     path = host.path('/run/domxml')
@@ -73,14 +70,14 @@ def report(what, time_, yardstick, limit):
 def main():
     import libvirt
 
-    from host import Host
-    from vm import VM
+    from tests.lab.host import Host
+    from tests.lab.vm import VM
 
     env = {key: value for key, value in os.environ.items() if key != 'vmfex'}
     without, bare = measure(env, [HOOK], [PYTHON, '-c', 'pass'], runs=300)
     good = [report('VM without the property / bare interpreter', without, bare, 1.5)]
 
-    from fabric import Fabric, compile_fabric
+    from tests.lab.fabric import Fabric, compile_fabric
 
     with tempfile.TemporaryDirectory(prefix='vmfex-bench-') as tmp:
         library = os.path.join(tmp, 'fabric.so')

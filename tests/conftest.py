@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
+import faulthandler
 import glob
 import os
 import subprocess
@@ -7,21 +8,17 @@ import sys
 
 import pytest
 
-TESTS = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [TESTS, os.path.join(TESTS, 'lab')]
+from tests import hook
+from tests.fake_vdsm import runner
+from tests.hook import HOOKS, INSTALLED, TESTS, TREE
+
 sys.dont_write_bytecode = True
-
-import hook  # noqa: E402
-import vdsm_runner  # noqa: E402
-from hook import HOOKS  # noqa: E402
-
-INSTALLED = '/usr/libexec/vdsm/hooks'
 
 
 def pytest_report_header(config):
-    vdsm = vdsm_runner.find_vdsm()
+    vdsm = runner.find_vdsm()
     return 'VDSM: {}'.format('installed' if vdsm is None else
-                             'stand-in' if vdsm == vdsm_runner.STAND_IN else vdsm)
+                             'the plain fake' if vdsm == runner.PLAIN else vdsm)
 
 
 @pytest.fixture(scope='session')
@@ -41,27 +38,36 @@ def domain_xml():
 def run_hook():
     """Calls the hooks of a hook point as VDSM does. Returns the XML and the log, or raises."""
     def run(point, xml, vmfex=None, **kwargs):
-        kwargs.setdefault('vdsm', vdsm_runner.find_vdsm())
-        return vdsm_runner.run_hooks(os.path.join(HOOKS, point), xml,
-                                     {} if vmfex is None else {'vmfex': vmfex}, **kwargs)
+        kwargs.setdefault('vdsm', runner.find_vdsm())
+        return runner.run_hooks(os.path.join(HOOKS, point), xml,
+                                {} if vmfex is None else {'vmfex': vmfex}, **kwargs)
     return run
+
+
+# Nothing hangs: a test that takes longer than this ends the run, with the stack of where it is.
+TIME_LIMIT = 300  # seconds
+
+
+@pytest.fixture(autouse=True)
+def time_limit(request):
+    # Not to pytest's own stderr, which is captured.
+    faulthandler.dump_traceback_later(TIME_LIMIT, exit=True, file=sys.__stderr__)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 # Below: real libvirtds. They need root, and their modules are only imported where they are used.
 
-ALPHA = ['eth{}'.format(i) for i in range(3, 12)]
-
-
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         for item in items:
-            if {'host', 'bare_host', 'lab'} & set(item.fixturenames):
+            if 'fabric_library' in item.fixturenames:
                 item.add_marker(pytest.mark.skip(reason='needs root, for its own namespaces'))
 
 
 @pytest.fixture(scope='session')
 def fabric_library(tmp_path_factory):
-    from fabric import compile_fabric
+    from tests.lab.fabric import compile_fabric
 
     library = str(tmp_path_factory.mktemp('fabric') / 'fabric.so')
     compile_fabric(library)
@@ -72,8 +78,7 @@ def fabric_library(tmp_path_factory):
 def hooks_by_make(tmp_path_factory):
     """The folder of the hook points as make install makes it."""
     root = str(tmp_path_factory.mktemp('make-install'))
-    subprocess.run(['make', '-s', '-C', os.path.dirname(TESTS), 'install', 'DESTDIR=' + root],
-                   check=True)
+    subprocess.run(['make', '-s', '-C', TREE, 'install', 'DESTDIR=' + root], check=True)
     return root + INSTALLED
 
 
@@ -81,9 +86,8 @@ def hooks_by_make(tmp_path_factory):
 def source_tree(tmp_path_factory):
     """A clone of this tree with its files as they are now, for what builds in the tree it is in."""
     top = str(tmp_path_factory.mktemp('source'))
-    tree = os.path.dirname(TESTS)
-    files = subprocess.check_output(['git', 'ls-files', '-z'], cwd=tree)
-    subprocess.run(['xargs', '-0', 'cp', '--parents', '-P', '-t', top], check=True, cwd=tree,
+    files = subprocess.check_output(['git', 'ls-files', '-z'], cwd=TREE)
+    subprocess.run(['xargs', '-0', 'cp', '--parents', '-P', '-t', top], check=True, cwd=TREE,
                    input=files)
     for command in (['init', '-q'], ['add', '-A'],
                     ['-c', 'user.name=test', '-c', 'user.email=test', 'commit', '-qm', 'all']):
@@ -110,62 +114,53 @@ def hooks_by_rpm(tmp_path_factory, rpm):
 
 
 @pytest.fixture
-def lab(request, fabric_library, tmp_path):
-    """Two hosts on a fabric, alpha and beta, with the hook installed by make install, or by RPM."""
-    from lab import Lab
+def fabric(tmp_path):
+    """The fabric that alpha and beta are on."""
+    from tests.lab.fabric import Fabric
 
-    hooks = request.getfixturevalue(getattr(request, 'param', 'hooks_by_make'))
-    with Lab(str(tmp_path), fabric_library, hooks) as lab:
-        yield lab
+    return Fabric(str(tmp_path / 'fabric'))
 
 
 @pytest.fixture
-def alpha(lab):
-    return lab.hosts['alpha']
+def alpha(fabric, fabric_library, hooks_by_make, tmp_path):
+    """A host with VM-FEX NICs eth3 to eth11, and with the hook from make install."""
+    from tests.lab.hosts import Host
 
-
-@pytest.fixture
-def beta(lab):
-    return lab.hosts['beta']
-
-
-@pytest.fixture
-def host(fabric_library, tmp_path):
-    """A host on a fabric, with NICs eth3 to eth11 and the hooks of this source tree."""
-    from fabric import Fabric
-    from host import Host
-
-    fabric = Fabric(str(tmp_path / 'fabric'))
-    with Host('alpha', ALPHA, str(tmp_path / 'alpha'), HOOKS, fabric_library, fabric=fabric) as host:
+    with Host('alpha', str(tmp_path / 'alpha'), hooks_by_make, fabric_library, fabric) as host:
         yield host
 
 
 @pytest.fixture
-def bare_host(fabric_library, tmp_path):
-    """The same without a fabric: no VM can start on VM-FEX there."""
-    from host import Host
+def beta(fabric, fabric_library, hooks_by_make, tmp_path):
+    """Another one on the same fabric, with NICs eth13 to eth21."""
+    from tests.lab.hosts import Host
 
-    with Host('alpha', ALPHA, str(tmp_path / 'alpha'), HOOKS, fabric_library) as host:
+    with Host('beta', str(tmp_path / 'beta'), hooks_by_make, fabric_library, fabric) as host:
         yield host
 
 
-REPORT = pytest.StashKey() if hasattr(pytest, 'StashKey') else 'report'
+@pytest.fixture
+def bare_host(fabric_library, hooks_by_make, tmp_path):
+    """A host without a fabric: no VM can start on VM-FEX there."""
+    from tests.lab.hosts import Host
+
+    with Host('alpha', str(tmp_path / 'alpha'), hooks_by_make, fabric_library) as host:
+        yield host
+
+
+REPORT = []  # lines that are shown at the end of the run
 
 
 @pytest.fixture
-def report(request):
+def report():
     """Takes lines that are shown at the end of the run."""
-    return request.config.stash.setdefault(REPORT, []).append
+    return REPORT.append
 
 
 def pytest_terminal_summary(terminalreporter):
-    config = terminalreporter.config
-    lab = [report for reports in terminalreporter.stats.values() for report in reports
-           if 'tests/lab/' in getattr(report, 'nodeid', '') and hasattr(report, 'duration')]
-    lines = config.stash.get(REPORT, []) if hasattr(config, 'stash') else []
-    if lab:
-        lines = [*lines, 'the lab took {:.0f} seconds'.format(sum(r.duration for r in lab))]
-    if lines:
+    in_lab = [report for reports in terminalreporter.stats.values() for report in reports
+              if '_host' in getattr(report, 'nodeid', '').split('::')[0] and hasattr(report, 'duration')]
+    if in_lab:
         terminalreporter.section('the lab')
-        for line in lines:
+        for line in REPORT + ['the lab took {:.0f} seconds'.format(sum(r.duration for r in in_lab))]:
             terminalreporter.write_line(line)

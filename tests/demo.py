@@ -7,12 +7,10 @@ import subprocess
 import sys
 import tempfile
 
-TESTS = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(TESTS, 'lab'))
-
-from sysfs import VNIC, Sysfs  # noqa: E402
-from vdsm_runner import run_hooks  # noqa: E402
-from vm import VM  # noqa: E402
+from tests.fake_vdsm.runner import run_hooks
+from tests.hook import HOOKS, TESTS
+from tests.lab.sysfs import VNIC, Sysfs
+from tests.lab.vm import VM
 
 
 def show(title, text):
@@ -37,16 +35,16 @@ def main():
         os.mkdir('/run/vdsm')
         for folder in 'class/net', 'devices':
             mount('--bind', os.path.join(sysfs.root, folder), '/sys/' + folder)
-        xml, log = run_hooks(os.path.join(TESTS, '..', 'hooks', 'before_vm_start'), vm.xml,
+        xml, log = run_hooks(os.path.join(HOOKS, 'before_vm_start'), vm.xml,
                              {'vmfex': vm.vmfex, 'DEMO_POOL': pool}, vm.uuid,
-                             vdsm=os.path.join(TESTS, 'demo_vdsm'))
+                             vdsm=os.path.join(TESTS, 'fake_vdsm', 'demo'))
         with open(pool) as f:
             pool = f.read()
 
     show('The custom property of the VM', 'vmfex=' + vm.vmfex)
     show('The NICs of the VM, before and after', ''.join(difflib.unified_diff(
         vm.xml.splitlines(True), xml.splitlines(True), 'from the engine', 'to libvirt', n=2)))
-    show('The network direct-pool, made of the free VIC NICs of the example host', pool)
+    show('The network direct-pool, made of the VM-FEX NICs of the example host', pool)
     show('What vdsm.log says', log)
 
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The hook of this source tree."""
+"""The hook of this source tree, and where things are."""
 
 import importlib.machinery
 import importlib.util
 import os
 
-HOOKS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'hooks')
+TESTS = os.path.dirname(os.path.abspath(__file__))
+TREE = os.path.dirname(TESTS)
+HOOKS = os.path.join(TREE, 'hooks')
 HOOK = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
+INSTALLED = '/usr/libexec/vdsm/hooks'
 
 
 def load():

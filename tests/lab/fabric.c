@@ -10,7 +10,7 @@
  * is taken out of the one and put into the other.
  *
  * A VIC NIC that nobody uses has a zero MAC, which a veth refuses: it gets the MAC
- * IDLE instead, and libvirt and the made-up sysfs see zeros.
+ * IDLE instead, and libvirt sees zeros.
  *
  * A macvtap device is opened as /dev/tap<index>, and /dev is the same for all network
  * namespaces of the machine: so each host has interface indexes of its own for them.
@@ -23,7 +23,6 @@
  *                 "slow"    holds the seconds an association takes
  *                 "refuse"  holds a port profile to refuse, or * for all
  *   FABRIC_HOST   the host's name in the log
- *   FABRIC_SYSFS  the made-up /sys/class/net, whose address files follow the NICs
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -166,6 +165,9 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
 
     if (header->nlmsg_type == RTM_NEWLINK)
         choose_index(header);
+    /* libvirt 7.0 sets these where they mean nothing, which today's kernels refuse. */
+    if (header->nlmsg_type == RTM_DELLINK)
+        header->nlmsg_flags &= ~(NLM_F_CREATE | NLM_F_EXCL);
     if (header->nlmsg_type == RTM_SETLINK && getenv("FABRIC"))
         self = nlmsg_find_attr(header, sizeof(struct ifinfomsg), IFLA_PORT_SELF);
     if (!self)
@@ -226,21 +228,6 @@ int nl_recv(struct nl_sock *sock, struct sockaddr_nl *from, unsigned char **data
     return end + sizeof answer;
 }
 
-static void publish(const char *nic, const unsigned char *mac)
-{
-    char path[4096], text[19];
-
-    snprintf(path, sizeof path, "%s/%s/address", getenv("FABRIC_SYSFS"), nic);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return; /* not a NIC of the made-up sysfs */
-    snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x\n",
-             mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-    if (write(fd, text, 18) != 18)
-        abort();
-    close(fd);
-}
-
 int ioctl(int fd, unsigned long command, ...)
 {
     int (*next)(int, unsigned long, ...) = dlsym(RTLD_NEXT, "ioctl");
@@ -256,10 +243,7 @@ int ioctl(int fd, unsigned long command, ...)
         unsigned char *mac = (unsigned char *)real.ifr_hwaddr.sa_data;
         if (!memcmp(mac, ZERO, 6))
             memcpy(mac, IDLE, 6);
-        int result = next(fd, command, &real);
-        if (!result)
-            publish(request->ifr_name, (unsigned char *)request->ifr_hwaddr.sa_data);
-        return result;
+        return next(fd, command, &real);
     }
     int result = next(fd, command, arg);
     if (command == SIOCGIFHWADDR && !result && !memcmp(request->ifr_hwaddr.sa_data, IDLE, 6))

@@ -35,6 +35,11 @@ class Fabric:
         return [request for request in requests
                 if all(getattr(request, field) == value for field, value in fields.items())]
 
+    def ports(self, host, operation):
+        """Return (NIC, port profile, VM's UUID) of each such request of a host."""
+        return [(request.nic, request.profile, request.vm)
+                for request in self.requests(host=host.name, operation=operation)]
+
     def forget(self):
         """Start a new log."""
         self._set('log', None)

@@ -11,8 +11,7 @@ import sys
 import tempfile
 import threading
 
-LAB = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [LAB, os.path.dirname(LAB)]
+from tests.hook import HOOK, HOOKS, TREE
 
 INTRO = """
 Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric. Try:
@@ -28,7 +27,7 @@ Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric. Try:
   cat $FABRIC/log               what the fabric was asked for
   echo Profile2 > $FABRIC/refuse      refuse a port profile; rm it to accept again
   echo 5 > $FABRIC/slow               take 5 seconds for each
-  echo 00:25:b5:00:00:09 > $ALPHA/eth5/address      eth5 of alpha is the host's own now
+  echo 0x0043 > $ALPHA/eth5/device/device      eth5 of alpha is an ordinary vNIC now
   less $HOOK                    the hook; the hosts run it from there, so edit it and go on
 
 The hooks run as VDSM runs them. exit ends all.
@@ -38,12 +37,12 @@ The hooks run as VDSM runs them. exit ends all.
 class Commands:
     """What the command vm can do. Each returns the hook's log."""
 
-    def __init__(self, lab):
-        self.lab = lab
+    def __init__(self, hosts):
+        self.hosts = hosts
         self.vms = {}
 
     def vm(self, number):
-        from vm import VM
+        from tests.lab.vm import VM
 
         if number not in self.vms:
             self.vms[number] = VM(int(number))
@@ -52,29 +51,29 @@ class Commands:
         return self.vms[number]
 
     def start(self, number, host):
-        return self.vm(number).start(self.lab.hosts[host])
+        return self.vm(number).start(self.hosts[host])
 
     def migrate(self, number, source, destination):
-        return self.vm(number).migrate(self.lab.hosts[source], self.lab.hosts[destination])
+        return self.vm(number).migrate(self.hosts[source], self.hosts[destination])
 
     def stop(self, number, host):
-        self.vm(number).stop(self.lab.hosts[host])
+        self.vm(number).stop(self.hosts[host])
 
     def link(self, number, host, state):
-        from vm import nic_xml
+        from tests.lab.vm import nic_xml
 
         vm = self.vm(number)
-        return vm.update(self.lab.hosts[host], nic_xml(vm.macs[0], link=state))
+        return vm.update(self.hosts[host], nic_xml(vm.macs[0], link=state))
 
     def plug(self, number, host):
         vm = self.vm(number)
-        return vm.plug(self.lab.hosts[host], list(vm.profiles)[-1])
+        return vm.plug(self.hosts[host], list(vm.profiles)[-1])
 
 
 def answer(commands, request):
     import libvirt
 
-    from vdsm_runner import HookError
+    from tests.fake_vdsm.runner import HookError
 
     try:
         name, *args = request
@@ -111,22 +110,21 @@ def write_script(path, text):
 def main():
     import libvirt
 
-    from fabric import compile_fabric
-    from lab import Lab
+    from tests.lab.fabric import compile_fabric
+    from tests.lab.hosts import make_lab
 
     libvirt.registerErrorHandler(lambda context, error: None, None)
     with tempfile.TemporaryDirectory(prefix='vmfex-lab-') as tmp:
         library, bin_ = os.path.join(tmp, 'fabric.so'), os.path.join(tmp, 'bin')
-        hooks = os.path.join(os.path.dirname(LAB), '..', 'hooks')
         compile_fabric(library)
         os.mkdir(bin_)
-        with Lab(tmp, library, hooks) as lab:
-            serve(os.path.join(tmp, 'socket'), Commands(lab))
-            write_script(bin_ + '/vm', 'exec "{}" "{}" "{}" "$@"'.format(
-                sys.executable, os.path.abspath(__file__), os.path.join(tmp, 'socket')))
-            env = dict(os.environ, PATH=bin_ + ':' + os.environ['PATH'], FABRIC=lab.fabric.folder,
-                       HOOK=os.path.realpath(os.path.join(hooks, 'before_vm_start', '50_vmfex')))
-            for name, host in lab.hosts.items():
+        with make_lab(tmp, library, HOOKS) as hosts:
+            serve(os.path.join(tmp, 'socket'), Commands(hosts))
+            write_script(bin_ + '/vm', 'PYTHONPATH="{}" exec "{}" -m tests.lab.shell "{}" "$@"'.format(
+                TREE, sys.executable, os.path.join(tmp, 'socket')))
+            env = dict(os.environ, PATH=bin_ + ':' + os.environ['PATH'], HOOK=HOOK,
+                       FABRIC=os.path.join(tmp, 'fabric'))
+            for name, host in hosts.items():
                 write_script(os.path.join(bin_, name), 'exec {} "$@"'.format(
                     ' '.join(host.command())))
                 env[name.upper()] = host.sysfs.class_net
@@ -137,7 +135,8 @@ def main():
                 subprocess.run(['bash', '--noprofile', '--rcfile', rc.name], env=env, check=False)
 
 
-if len(sys.argv) > 1:
-    ask(sys.argv[1], sys.argv[2:])
-else:
-    main()
+if __name__ == '__main__':
+    if len(sys.argv) > 1:
+        ask(sys.argv[1], sys.argv[2:])
+    else:
+        main()

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import libvirt
 import libvirt_qemu
 
-from wait import wait_for
+from tests.lab.wait import wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What the engine gives a NIC, less what this machine can't start on the bridge NICs: vhost, bandwidth
@@ -28,6 +28,10 @@ NIC = """\
       </tune>
     </interface>
 """
+# What the metadata says of a NIC, and of its vNIC profile's custom property.
+DEVICE = """
+      <ovirt-vm:device alias="{alias}" mac_address="{mac}">{custom}</ovirt-vm:device>"""
+CUSTOM = '<ovirt-vm:custom><ovirt-vm:vmfex>{}</ovirt-vm:vmfex></ovirt-vm:custom>'
 FILTER = '<filterref filter="vdsm-no-mac-spoofing"/>'
 PORT = '<port isolated="yes"/>'
 
@@ -45,19 +49,25 @@ class VM:
     """
     A VM with four NICs, of which the first ones are in the dictionary: one for each of profiles.
 
-    No two numbers (0 to 255) of a lab may be the same. The VM has nothing to boot.
+    own are the first NICs' own port profiles, from their vNIC profiles. No two numbers (0 to 255) of a
+    lab may be the same. The VM has nothing to boot.
     """
 
-    def __init__(self, number=0, profiles=('Profile1', 'Profile2'), links=('up', 'up')):
+    def __init__(self, number=0, profiles=('Profile1', 'Profile2'), links=('up', 'up'), own=()):
         self.name = 'vm{}'.format(number)
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
         self.macs = ['00:1a:4a:16:{:02x}:{:02x}'.format(number, i) for i in range(0x51, 0x55)]
         self.profiles = dict(zip(self.macs, profiles))
-        self.vmfex = str(self.profiles)
-        nics = [nic_xml(mac, link=link, extra=FILTER + PORT if mac in self.profiles else '')
+        self.vmfex = str(self.profiles) if profiles else None
+        own = dict(zip(self.macs, own))
+        nics = [nic_xml(mac, link=link, extra=FILTER + PORT if mac in {**own, **self.profiles} else '')
                 for mac, link in zip(self.macs, [*links, 'up', 'up'])]
+        devices = [DEVICE.format(mac=mac, alias=alias_of(mac), custom=CUSTOM.format(own[mac])
+                                 if mac in own else '') for mac in self.macs]
         with open(os.path.join(HERE, 'vm.xml')) as f:
-            self.xml = f.read().format(name=self.name, uuid=self.uuid, nics='    '.join(nics))
+            self.xml = f.read().format(name=self.name, uuid=self.uuid, nics='    '.join(nics),
+                                       devices=''.join(devices))
+        self.profiles = {**own, **self.profiles}
 
     def add_profile(self, mac, profile):
         """Put one more MAC into the VM's dictionary."""
@@ -86,13 +96,15 @@ class VM:
                         | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE)
         return log
 
-    def plug(self, host, mac, **nic):
-        xml, log = host.hook('before_nic_hotplug', nic_xml(mac, **nic), self.vmfex, self.uuid)
+    # As VDSM, these two pass the VM's property or, if it has none, that of the NIC's vNIC profile.
+
+    def plug(self, host, mac, own=None, **nic):
+        xml, log = host.hook('before_nic_hotplug', nic_xml(mac, **nic), self.vmfex or own, self.uuid)
         self.on(host).attachDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
         return log
 
-    def update(self, host, xml):
-        xml, log = host.hook('before_update_device', xml, self.vmfex, self.uuid)
+    def update(self, host, xml, own=None):
+        xml, log = host.hook('before_update_device', xml, self.vmfex or own, self.uuid)
         self.on(host).updateDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
         return log
 
@@ -117,10 +129,19 @@ class VM:
         root = ElementTree.fromstring(self.on(host).XMLDesc(flags))
         return {nic.find('mac').get('address'): nic for nic in root.iter('interface')}
 
+    def definition(self, host):
+        """Return the VM's interfaces as they are to be at its next start or on the next host, by MAC."""
+        return {mac: ElementTree.tostring(nic) for mac, nic in self.nics(
+            host, libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_MIGRATABLE).items()}
+
     def vic_nics(self, host):
         """Return the names of the host's NICs that the VM is on, by MAC."""
         return {mac: nic.find('source').get('dev') for mac, nic in self.nics(host).items()
                 if nic.get('type') == 'direct'}
+
+    def ports(self, names):
+        """Return what the fabric is asked for when the VM's NICs go to those of these names, by MAC."""
+        return [(names[mac], profile, self.uuid) for mac, profile in self.profiles.items()]
 
     def link(self, host, mac):
         """Return the link state, up or down, of a virtio NIC as the guest's device has it."""

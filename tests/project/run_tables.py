@@ -7,19 +7,16 @@ The functions are called, and the script is run as VDSM runs it.
 
 import os
 import sys
-from xml.dom import minidom
 
-TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, TESTS)
 sys.dont_write_bytecode = True
 
-import hook  # noqa: E402
-from property_cases import RIGHT, WRONG  # noqa: E402
-from vdsm_runner import HookError, run_hooks  # noqa: E402
+from tests import hook  # noqa: E402
+from tests.fake_vdsm.runner import HookError, run_hooks  # noqa: E402
+from tests.unit.property_cases import RIGHT, WRONG  # noqa: E402
 
 vmfex = hook.load()
 
-with open(os.path.join(TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
+with open(os.path.join(hook.TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
     DOMAIN = f.read()
 
 
@@ -35,7 +32,7 @@ for name, (value, profiles) in RIGHT.items():
 for name, (value, says) in WRONG.items():
     try:
         vmfex.parse_property(value)
-    except vmfex.Refused as e:
+    except vmfex.Failure as e:
         assert says in str(e), name
     else:
         raise AssertionError(name)
@@ -52,12 +49,11 @@ assert run("{'00:1a:4a:16:99:99':'P'}") == (
     DOMAIN, 'vmfex: no NIC of this VM has MAC 00:1a:4a:16:99:99\n')
 assert run('{}') == (DOMAIN, '')
 data = DOMAIN.encode()
-nics = vmfex.find_nics(minidom.parseString(data))
-changed, log = vmfex.move_nics(nics, {'00:1a:4a:16:01:51': 'P1', '00:1a:4a:16:01:55': 'P 5'})
-new = vmfex.splice(data, nics, changed)
+new, changed, log = vmfex.rewrite(data, {'00:1a:4a:16:01:51': 'P1', '00:1a:4a:16:01:55': 'P 5'})
+assert changed == ['00:1a:4a:16:01:51', '00:1a:4a:16:01:55']
 assert log == [
-    'NIC 00:1a:4a:16:01:51 moved to port profile P1; removed: source, filterref, port, mtu',
-    'NIC 00:1a:4a:16:01:55 moved to port profile P 5; removed: source']
+    'NIC 00:1a:4a:16:01:51 moved from ovirtmgmt to port profile P1; removed: filterref, port, mtu',
+    'NIC 00:1a:4a:16:01:55 moved from failover to port profile P 5']
 assert new.count(b'<parameters profileid="P') == 2 and b'&#10;line two&#9;' in new
 assert data.split(b'<interface')[0] == new.split(b'<interface')[0]
 assert data.split(b'</interface>')[-1] == new.split(b'</interface>')[-1]

@@ -11,11 +11,10 @@ import subprocess
 
 import pytest
 
-from conftest import TESTS
-from hook import HOOK
-from property_cases import RIGHT, WRONG
+from tests.hook import HOOK, TESTS, TREE
+from tests.unit.property_cases import RIGHT, WRONG
 
-with open(os.path.join(TESTS, '..', 'README.md'), encoding='utf-8') as readme:
+with open(os.path.join(TREE, 'README.md'), encoding='utf-8') as readme:
     README = readme.read()
 EXPRESSION = re.search("UserDefinedVMProperties=vmfex=(.*)'\n", README).group(1)
 
@@ -75,7 +74,7 @@ def test_expression_agrees_with_the_hook_on_random_values(matches, vmfex):
     def accepted(value):
         try:
             vmfex.parse_property(value)
-        except vmfex.Refused:
+        except vmfex.Failure:
             return False
         return True
 
@@ -94,7 +93,7 @@ def messages_of_the_code():
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, 'attr', '')
-        if name in ('Refused', 'fail', 'append'):
+        if name in ('Failure', 'fail', 'append'):
             texts = [child.value for child in ast.walk(node.args[0])
                      if isinstance(child, ast.Constant) and isinstance(child.value, str)
                      and re.search('[a-z]{2}.* ', child.value)]

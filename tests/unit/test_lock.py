@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 import fcntl
+import os
 
 import pytest
 
@@ -13,7 +14,7 @@ def lock(vmfex, monkeypatch, tmpdir):
 
 
 def test_lock_is_waited_for_no_longer_than_the_limit(lock, vmfex):
-    with lock(), pytest.raises(vmfex.Refused, match='^another hook has held .*lock for 1 seconds'):
+    with lock(), pytest.raises(vmfex.Failure, match='^another hook has held .*lock for 1 seconds'):
         with lock():
             pass
     with lock():
@@ -34,6 +35,20 @@ def test_lock_file_of_another_user_will_do(lock, vmfex, tmpdir):
     tmpdir.join('lock').chmod(0o444)
     with lock():
         pass
+
+
+def test_fifo_in_the_place_of_the_lock_file_is_named_and_not_waited_for(lock, vmfex):
+    os.mkfifo(vmfex.LOCK)
+    with pytest.raises(vmfex.Failure, match='lock is no regular file: remove it'):
+        with lock():
+            pass
+
+
+def test_folder_in_the_place_of_the_lock_file_is_named(lock, vmfex):
+    os.mkdir(vmfex.LOCK)
+    with pytest.raises(OSError, match='Is a directory: .*lock'):
+        with lock():
+            pass
 
 
 def test_wait_is_sixty_seconds(vmfex):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Stand-in for VDSM's libvirtconnection: a virConnect to the host's libvirt.
+A fake of VDSM's libvirtconnection: a virConnect to the host's libvirt.
 
 VDSM authenticates with SASL, the tests' libvirtd lets root in. As with VDSM's, methods of the
 connection log it and end the process by SIGTERM when libvirtd is gone, unless told otherwise.
@@ -33,7 +33,7 @@ def _watched(method, kill_on_failure):
         except libvirt.libvirtError as e:
             if (e.get_error_domain() in (libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_RPC)
                     and e.get_error_code() in GONE and kill_on_failure):
-                logging.getLogger('stand-in').error('connection broken, taking the process down')
+                logging.getLogger('plain fake').error('connection broken, taking the process down')
                 os.kill(os.getpid(), signal.SIGTERM)
             raise
     return call

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Stand-in for VDSM's hooking module: what a hook may rely on, in its own words."""
+"""A fake of VDSM's hooking module: what a hook may rely on, in its own words."""
 
 import os
 import sys

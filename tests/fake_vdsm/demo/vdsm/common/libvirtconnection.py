@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Stand-in for VDSM's libvirtconnection that needs no libvirtd: libvirt's built-in test driver.
+A fake of VDSM's libvirtconnection that needs no libvirtd: libvirt's built-in test driver.
 
 Its networks live and die with the connection, so what became of direct-pool is written to the file
 named in DEMO_POOL when the hook ends.
@@ -12,7 +12,7 @@ import os
 import libvirt
 
 
-def get():
+def get(target=None, killOnFailure=True):
     conn = libvirt.open('test:///default')
 
     @atexit.register

@@ -17,10 +17,15 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from sysfs import FREE, VNIC, Sysfs
-from vdsm_runner import find_vdsm, run_hooks
+from tests.fake_vdsm.runner import find_vdsm, run_hooks
+from tests.lab.fabric import Fabric
+from tests.lab.sysfs import VNIC, Sysfs
 
+# The NICs have other names on each host: eth3 to eth11, eth13 to eth21, ...
+NAMES = ('alpha', 'beta')
+ALPHA = ['eth{}'.format(i) for i in range(3, 12)]
 FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
+IDLE = '02:00:00:00:00:00'  # the MAC that the lab's VM-FEX NICs have until a VM comes, and after it
 BRIDGES = ('ovirtmgmt', 'storage')
 # What libvirtd keeps elsewhere on a host of its own.
 FOLDERS = ('/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt', '/var/log/libvirt', '/run')
@@ -60,22 +65,23 @@ exec env --ignore-signal=CHLD cat
 
 class Host:
     """
-    A host with its NICs, of which those in pool are VIC NICs that nobody uses.
+    A host with its NICs, of which those in pool are VM-FEX NICs.
 
-    folder is a new folder for all its files, hooks is the one that holds the hook points, library is
-    that of the fabric (see compile_fabric). With a fabric, VMs really start on the VIC NICs.
+    name is one of NAMES. folder is a new folder for all its files, hooks is the one that holds the
+    hook points, library is that of the fabric (see compile_fabric). With a fabric, VMs really start on
+    the VM-FEX NICs. pool has other names for these than the host's usual ones.
     """
 
-    def __init__(self, name, pool, folder, hooks, library, number=0, fabric=None):
+    def __init__(self, name, folder, hooks, library, fabric=None, pool=None):
         self.name = name
         self.folder = folder
         self.library = library
         self.fabric = fabric
-        self.number = number
+        self.number = number = NAMES.index(name)
         self.sysfs = Sysfs(self.path('/sysfs'))
         self.hooks = hooks
         self.vdsm = find_vdsm()
-        self.pool = list(pool)
+        self.pool = list(pool or ('eth{}'.format(10 * number + i) for i in range(3, 12)))
         self.libvirtd = None
         self._conn = None
         self._peers = itertools.count()
@@ -83,7 +89,7 @@ class Host:
         self.sysfs.add('eth0', '00:25:b5:00:{:02x}:01'.format(number), device=VNIC)
         for bridge in BRIDGES:
             self.sysfs.add(bridge, '00:25:b5:00:{:02x}:01'.format(number), vendor=None)
-        for nic in pool:
+        for nic in self.pool:
             self.sysfs.add(nic)
 
     def path(self, path):
@@ -105,7 +111,7 @@ class Host:
                 links='\n'.join(
                     ['ip link add {0} type bridge; ip link set {0} up'.format(bridge)
                      for bridge in BRIDGES] + [self._link(nic) for nic in self.pool])))
-            # libvirtd sees the namespace's NICs, the hooks see VIC NICs.
+            # libvirtd sees the namespace's NICs, the hooks see VM-FEX NICs.
             self.hook_view = self._enter_namespaces(
                 stack, [*self.command(), 'unshare', '--mount'],
                 'mount --bind {0}/class/net /sys/class/net; mount --bind {0}/devices /sys/devices;'
@@ -137,7 +143,7 @@ class Host:
     # NICs
 
     def add_nic(self, nic):
-        """Give the host one more free VIC NIC."""
+        """Give the host one more VM-FEX NIC."""
         self.run('sh', '-ec', self._link(nic))
         self.sysfs.add(nic)
 
@@ -145,9 +151,9 @@ class Host:
         self.run('ip', 'link', 'del', nic)
         self.sysfs.remove(nic)
 
-    def free_nics(self):
-        """Return the names of those of the host's pool NICs that nobody uses."""
-        return [nic for nic in self.pool if self.sysfs.mac(nic) == FREE]
+    def idle_nics(self):
+        """Return the names of those of the host's pool NICs that have no VM's MAC."""
+        return [nic for nic in self.pool if self.mac(nic) == IDLE]
 
     def _write(self, path, text):
         with open(self.path(path), 'w') as f:
@@ -158,7 +164,7 @@ class Host:
         return ['nsenter', '--target', self.pid, '--mount', '--net', '--uts', '--pid']
 
     def hook_command(self):
-        """Return what to put before a command to run it where hooks run, with the VIC NICs."""
+        """Return what to put before a command to run it where hooks run, with the VM-FEX NICs."""
         return [*self.command(), 'nsenter', '--target', self.hook_view, '--mount']
 
     def run(self, *args):
@@ -176,17 +182,17 @@ class Host:
         env = dict(env or {})
         if vmfex is not None:
             env['vmfex'] = vmfex
+        if {'FAULT_CALL', 'FAULT_LOG'} & set(env):
+            env['PYTHONPATH'] = FAULTS
         return run_hooks(os.path.join(self.hooks, point), xml, env, vm_id,
-                         [*self.hook_command(), *command],
-                         FAULTS if {'FAULT_CALL', 'FAULT_LOG'} & set(env) else self.vdsm)
+                         [*self.hook_command(), *command], self.vdsm)
 
     # libvirtd
 
     def start_libvirtd(self):
         # No other host on the machine, of this lab or another, has that PID.
         env = {'NOTIFY_SOCKET': self.path('/run/ready'), 'LD_PRELOAD': self.library,
-               'FABRIC_INDEX': 256 * int(self.pid), 'FABRIC_HOST': self.name,
-               'FABRIC_SYSFS': self.sysfs.class_net}
+               'FABRIC_INDEX': 256 * int(self.pid), 'FABRIC_HOST': self.name}
         if self.fabric:
             env['FABRIC'] = self.fabric.folder
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
@@ -226,12 +232,12 @@ class Host:
             self.sysfs.add(new)
         mac = '00:25:b5:00:{:02x}:02'.format(self.number)
         self.run('sh', '-ec', self._link(own) + '; ip link set {} address {}'.format(own, mac))
-        self.sysfs.add(own, mac)
+        self.sysfs.add(own, mac, device=VNIC)
         self.pool = [renamed.get(nic, nic) for nic in self.pool]
         self.start_libvirtd()
 
     def mac(self, nic):
-        """Return the MAC that a NIC really has, 02:00:00:00:00:00 for one that nobody uses."""
+        """Return the MAC that a NIC really has."""
         return self.run('cat', '/sys/class/net/{}/address'.format(nic)).strip()
 
     def restart_libvirtd(self):
@@ -263,3 +269,12 @@ class Host:
             with contextlib.suppress(libvirt.libvirtError):
                 self._conn.close()
             self._conn = None
+
+
+@contextlib.contextmanager
+def make_lab(folder, library, hooks):
+    """Give the hosts of a lab, alpha and beta on a fabric, by name; in that new folder."""
+    fabric = Fabric(os.path.join(folder, 'fabric'))
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(Host(name, os.path.join(folder, name), hooks, library, fabric))
+               for name in NAMES}

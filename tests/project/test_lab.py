@@ -9,21 +9,21 @@ import sys
 import libvirt
 import pytest
 
-from conftest import HOOKS, TESTS
-from vm import VM
-from wait import wait_for
+from tests.hook import HOOKS, TREE
+from tests.lab.vm import VM
+from tests.lab.wait import wait_for
 
 # Starts a lab with a VM in it, says so, and waits to be killed or for its stdin to be closed.
 SCRIPT = """
 import signal
 import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what started the tests may ignore it
-sys.path[:0] = [{tests!r}, {lab!r}]
-from lab import Lab
-from vm import VM
-with Lab({folder!r}, {library!r}, {hooks!r}) as lab:
-    VM().start(lab.hosts['alpha'])
-    print('up', *[host.pid for host in lab.hosts.values()], flush=True)
+sys.path.insert(0, {tree!r})
+from tests.lab.hosts import make_lab
+from tests.lab.vm import VM
+with make_lab({folder!r}, {library!r}, {hooks!r}) as hosts:
+    VM().start(hosts['alpha'])
+    print('up', *[host.pid for host in hosts.values()], flush=True)
     sys.stdin.read()
 """
 
@@ -32,8 +32,7 @@ with Lab({folder!r}, {library!r}, {hooks!r}) as lab:
 def script(fabric_library, tmp_path):
     folder = str(tmp_path / 'lab')
     os.mkdir(folder)
-    return SCRIPT.format(tests=TESTS, lab=os.path.join(TESTS, 'lab'), folder=folder,
-                         library=fabric_library, hooks=HOOKS)
+    return SCRIPT.format(tree=TREE, folder=folder, library=fabric_library, hooks=HOOKS)
 
 
 def processes(namespaces):
@@ -74,24 +73,24 @@ def test_nothing_is_left_however_the_lab_ends(script, sent):
     lab.stdout.close()
 
 
-def test_machine_whose_own_libvirtd_runs_is_left_alone(script, host):
+def test_machine_whose_own_libvirtd_runs_is_left_alone(script, alpha):
     """That machine is a host of the lab itself."""
     vm = VM(9)
-    vm.start(host)
-    before = (host.pool_xml(), vm.on(host).XMLDesc(), host.run('ls', '/sys/class/net'))
-    lab = subprocess.run([*host.command(), sys.executable, '-c', script], check=True,
+    vm.start(alpha)
+    before = (alpha.pool_xml(), vm.on(alpha).XMLDesc(), alpha.run('ls', '/sys/class/net'))
+    lab = subprocess.run([*alpha.command(), sys.executable, '-c', script], check=True,
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert lab.stdout.startswith(b'up')
-    assert (host.pool_xml(), vm.on(host).XMLDesc(), host.run('ls', '/sys/class/net')) == before
-    assert vm.on(host).state()[0] == libvirt.VIR_DOMAIN_RUNNING
+    assert (alpha.pool_xml(), vm.on(alpha).XMLDesc(), alpha.run('ls', '/sys/class/net')) == before
+    assert vm.on(alpha).state()[0] == libvirt.VIR_DOMAIN_RUNNING
 
 
 def test_shell_does_what_its_lines_say(tmp_path):
     lines = ['vm start 1 alpha', 'alpha virsh -q list --name', 'vm migrate 1 alpha beta',
              'vm link 1 beta down', 'vm plug 1 beta', 'cut -f 1-4 $FABRIC/log', 'vm stop 1 beta',
              'echo Profile2 > $FABRIC/refuse', 'vm start 2 alpha', 'rm $FABRIC/refuse',
-             'echo 00:25:b5:00:00:09 > $ALPHA/eth5/address', 'vm start 2 alpha', 'vm', 'ls $HOOK']
-    out = subprocess.run([sys.executable, os.path.join(TESTS, 'lab', 'shell.py')], check=True,
+             'echo 0x0043 > $ALPHA/eth5/device/device', 'vm start 2 alpha', 'vm', 'ls $HOOK']
+    out = subprocess.run([sys.executable, '-m', 'tests.lab.shell'], check=True, cwd=TREE,
                          input='\n'.join(lines), stdout=subprocess.PIPE, text=True).stdout
     for says in ('vmfex: direct-pool started', '\nvm1\n', 'has link down', 'port profile Plugged',
                  'beta\teth15\tASSOCIATE\tPlugged\n', 'libvirtError: error ',

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vdsm_runner import HookError
-from vm import VM
+from tests.fake_vdsm.runner import HookError
+from tests.lab.vm import VM
 
 
 def test_start_goes_as_far_as_the_missing_hardware(bare_host):
@@ -19,33 +19,33 @@ def test_start_goes_as_far_as_the_missing_hardware(bare_host):
     assert set(bare_host.pool_nics().values()) == {0}
 
 
-def test_vm_that_the_hook_did_not_change_could_not_start_on_the_pool(host):
+def test_vm_that_the_hook_did_not_change_could_not_start_on_the_pool(alpha):
     """The filterref that the engine sends is what stopped VMs with the older hooks."""
     vm = VM()
-    vm.start(host)
-    xml = vm.on(host).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    vm.stop(host)
+    vm.start(alpha)
+    xml = vm.on(alpha).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    vm.stop(alpha)
     xml = re.sub("(<source network='direct-pool'/>)", r"\1<filterref filter='x'/>", xml)
     with pytest.raises(libvirt.libvirtError, match='filterref is not supported'):
-        host.conn.defineXML(xml).create()
+        alpha.conn.defineXML(xml).create()
 
 
-def test_rewritten_domain_is_valid_by_libvirts_schema(host, domain_xml, tmp_path):
+def test_rewritten_domain_is_valid_by_libvirts_schema(alpha, domain_xml, tmp_path):
     vmfex = str({'00:1a:4a:16:01:5{}'.format(i): 'P{}'.format(i) for i in (1, 2, 4, 5)})
-    xml, log = host.hook('before_vm_start', domain_xml, vmfex)
+    xml, log = alpha.hook('before_vm_start', domain_xml, vmfex)
     assert xml != domain_xml
     for name, text in (('before.xml', domain_xml), ('after.xml', xml)):
         (tmp_path / name).write_text(text, encoding='utf-8')
         subprocess.run(['virt-xml-validate', str(tmp_path / name), 'domain'], check=True)
 
 
-def test_rewritten_domain_is_defined_with_each_nic_on_its_profile(host, domain_xml):
+def test_rewritten_domain_is_defined_with_each_nic_on_its_profile(alpha, domain_xml):
     profiles = {'00:1a:4a:16:01:5{}'.format(i): 'P{}'.format(i) for i in (1, 2, 4, 5)}
-    xml, _ = host.hook('before_vm_start', domain_xml, str(profiles))
-    xml = xml.replace('"kvm"', '"qemu"').replace('pc-q35-rhel8.6.0', 'pc-q35-7.2')
+    xml, _ = alpha.hook('before_vm_start', domain_xml, str(profiles))
+    xml = xml.replace('"kvm"', '"qemu"').replace('pc-q35-rhel8.6.0', 'q35')
     xml = re.sub('<qemu:(capabilities|commandline)>.*?</qemu:\\1>', '', xml, flags=re.DOTALL)
     xml = re.sub('<graphics.*?</graphics>', '', xml, flags=re.DOTALL)
-    defined = host.conn.defineXML(xml).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    defined = alpha.conn.defineXML(xml).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     for mac, profile in profiles.items():
         assert re.search("<mac address='{}'/>\\s*<source network='direct-pool'/>\\s*<virtualport "
                          "type='802.1Qbh'>\\s*<parameters profileid='{}'/>".format(mac, profile),
@@ -71,14 +71,14 @@ nics = st.builds(
           suppress_health_check=list(HealthCheck))
 @given(vmfex=dictionaries.map(str) | texts, nics=st.lists(nics, max_size=4),
        point=st.sampled_from(['before_vm_start', 'before_vm_migrate_destination']))
-def test_no_property_and_no_domain_makes_a_traceback(host, vmfex, nics, point):
+def test_no_property_and_no_domain_makes_a_traceback(alpha, vmfex, nics, point):
     xml = '<domain><devices>{}</devices></domain>'.format(''.join(nics))
     try:
-        new, log = host.hook(point, xml, vmfex)
+        new, log = alpha.hook(point, xml, vmfex)
     except HookError as e:
         assert re.fullmatch('vmfex: .*\n', str(e)) and 'bug' not in str(e)
         return
     assert re.fullmatch('(vmfex: .*\n)*', log)
     assert new == xml or point == 'before_vm_start'
     if point == 'before_vm_start':
-        assert host.hook(point, new, vmfex)[0] == new
+        assert alpha.hook(point, new, vmfex)[0] == new

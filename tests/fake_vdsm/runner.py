@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs the hooks of a hook point as VDSM does (see test_vdsm.py, which compares the two)."""
+
+import functools
+import os
+import subprocess
+import tempfile
+
+PLAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'plain')
+
+
+class HookError(Exception):
+    """
+    VDSM's: a hook failed. err is what the last one that failed wrote to stderr, as bytes.
+
+    Unlike VDSM's, its text is err decoded, and it has the XML as the hooks left it, what the hooks left
+    in the temporary folder, and the last hook's exit status.
+    """
+
+    def __init__(self, err, xml, left, status):
+        super().__init__(err.decode('utf-8', 'backslashreplace'))
+        self.err = err
+        self.xml = xml
+        self.left = left
+        self.status = status
+
+
+@functools.lru_cache(maxsize=None)
+def find_vdsm():
+    """
+    Return the folder to import VDSM from, None for the interpreter's own.
+
+    That is $VDSM_LIB (the lib folder of VDSM's source), the VDSM installed for
+    /usr/bin/python3, or the plain fake.
+    """
+    if 'VDSM_LIB' in os.environ:
+        return os.path.abspath(os.environ['VDSM_LIB'])
+    installed = subprocess.run(
+        ['/usr/bin/python3', '-c', 'import vdsm.hook.hooking, vdsm.common.libvirtconnection'],
+        cwd='/', stderr=subprocess.DEVNULL).returncode == 0
+    return None if installed else PLAIN
+
+
+def hook_environment(domxml='', custom=None, vm_id=None, vdsm=PLAIN):
+    """Return the environment of a hook whose XML is in the file domxml."""
+    env = {key: value for key, value in os.environ.items() if key not in ('vmfex', 'PYTHONPATH')}
+    if vdsm is None:
+        import vdsm.hook as hook
+
+        path = ['', os.path.dirname(hook.__file__)]
+    else:
+        path = [vdsm, os.path.join(vdsm, 'vdsm', 'hook')]
+    custom = dict(custom or {})
+    # What a test wants in front of VDSM's modules.
+    path.insert(0, custom.pop('PYTHONPATH', ''))
+    env.update(custom, PYTHONPATH=':'.join(path))
+    if domxml:
+        env['_hook_domxml'] = domxml
+    if vm_id:
+        env['vmId'] = vm_id
+    return env
+
+
+def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
+    """
+    Run what is executable in the folder of a hook point, sorted by name.
+
+    xml, text or bytes, goes through the hooks as VDSM's does, in a temporary file. custom are the
+    custom properties. command is put before each hook's path, to run it elsewhere: in a namespace, or
+    by another interpreter. Returns the XML and what the hooks wrote to stderr. Raises HookError, and
+    UnicodeDecodeError if the XML comes out as no UTF-8.
+    """
+    scripts = sorted(os.path.join(folder, name) for name in os.listdir(folder))
+    log, err = [], None
+    with tempfile.TemporaryDirectory(prefix='vmfex-vdsm-') as tmp:
+        fd, path = tempfile.mkstemp(dir=tmp)
+        os.write(fd, xml if isinstance(xml, bytes) else xml.encode('utf-8'))
+        os.close(fd)
+        env = hook_environment(path, custom, vm_id, vdsm)
+        for script in scripts:
+            if not (os.path.isfile(script) and os.access(script, os.X_OK)):
+                continue
+            done = subprocess.run([*command, script], env=env, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            log.append(done.stderr.decode('utf-8', 'backslashreplace'))
+            if done.returncode:
+                err = done.stderr
+            if done.returncode == 2:
+                break
+        with open(path, encoding='utf-8') as f:
+            xml = f.read()
+        os.unlink(path)
+        left = os.listdir(tmp)
+        if err is not None:
+            raise HookError(err, xml, left, done.returncode)
+        assert left == []
+        return xml, ''.join(log)

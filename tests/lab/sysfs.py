@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A made-up sysfs with the kernel's shape, as far as NICs go."""
+
+import os
+import shutil
+
+CISCO = '0x1137'
+DYNAMIC_VNIC, VNIC, VF = '0x0044', '0x0043', '0x0071'
+FREE = '00:00:00:00:00:00'  # the MAC of a VIC NIC that nobody used yet
+UP, DOWN = '0x1003', '0x1002'
+
+
+class Sysfs:
+    """
+    The folders class/net and devices under root.
+
+    As in the kernel's, class/net holds a link for each NIC to its folder below its device, in
+    the PCI tree or, for a virtual NIC, in devices/virtual.
+    """
+
+    def __init__(self, root):
+        self.root = root
+        self.class_net = os.path.join(root, 'class', 'net')
+        os.makedirs(self.class_net)
+        os.makedirs(os.path.join(root, 'devices', 'virtual', 'net'))
+        with open(os.path.join(self.class_net, 'bonding_masters'), 'w') as f:
+            f.write('bond0\n')  # not a NIC, but there on many hosts
+        self._slots = 0
+
+    def add(self, nic, mac=FREE, vendor=CISCO, device=DYNAMIC_VNIC, pf=None):
+        """
+        Add a NIC. Its device is a new PCI function, of the PF of that name if there is one; it has none
+        if vendor is None.
+        """
+        if vendor is None:
+            parent = os.path.join('devices', 'virtual')
+        else:
+            self._slots += 1
+            parent = os.path.join('devices', 'pci0000:00', '0000:00:02.0',
+                                  '0000:{:02x}:{:02x}.{}'.format(6 + self._slots // 256,
+                                                                 self._slots // 8 % 32,
+                                                                 self._slots % 8))
+        folder = os.path.join(self.root, parent, 'net', nic)
+        os.makedirs(folder)
+        if vendor is not None:
+            os.symlink('../../../' + os.path.basename(parent), os.path.join(folder, 'device'))
+            write(os.path.join(self.root, parent, 'vendor'), vendor)
+            write(os.path.join(self.root, parent, 'device'), device)
+        write(os.path.join(folder, 'address'), mac)
+        write(os.path.join(folder, 'flags'), UP)
+        if pf:
+            self._link_vf(os.path.join(self.root, parent), self.device(pf))
+        os.symlink(os.path.join('..', '..', parent, 'net', nic), os.path.join(self.class_net, nic))
+
+    @staticmethod
+    def _link_vf(vf, pf):
+        number = len([name for name in os.listdir(pf) if name.startswith('virtfn')])
+        os.symlink('../' + os.path.basename(pf), os.path.join(vf, 'physfn'))
+        os.symlink('../' + os.path.basename(vf), os.path.join(pf, 'virtfn{}'.format(number)))
+        for name in 'sriov_numvfs', 'sriov_totalvfs':
+            write(os.path.join(pf, name), str(number + 1))
+
+    def remove(self, nic):
+        link = os.path.join(self.class_net, nic)
+        folder = os.path.realpath(link)
+        os.unlink(link)
+        shutil.rmtree(folder)
+
+    def device(self, nic):
+        """Return the folder of a NIC's PCI function."""
+        return os.path.realpath(os.path.join(self.class_net, nic, 'device'))
+
+    def make_own(self, nic):
+        """Let a VM-FEX NIC become the host's own: after a reboot, another NIC may have that name."""
+        write(os.path.join(self.device(nic), 'device'), VNIC)
+
+    def make_vmfex(self, nic):
+        write(os.path.join(self.device(nic), 'device'), DYNAMIC_VNIC)
+
+    def set_link(self, nic, flags):
+        write(os.path.join(self.class_net, nic, 'flags'), flags)
+
+
+def write(path, text):
+    # In place: a hook must never read what is half there.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    os.write(fd, (text + '\n').encode())
+    os.close(fd)
