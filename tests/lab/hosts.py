@@ -258,7 +258,7 @@ class Host:
     def pool_nics(self, flags=0):
         """Return direct-pool's NICs, a dict of name to connections."""
         return {nic.get('dev'): int(nic.get('connections', 0))
-                for nic in ElementTree.fromstring(self.pool_xml(flags)).iter('interface')}
+                for nic in ElementTree.fromstring(self.pool_xml(flags)).findall('forward/interface')}
 
     def next_pool_nics(self):
         """Return the NICs of direct-pool's persistent definition, a list of names."""

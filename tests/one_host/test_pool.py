@@ -2,8 +2,14 @@
 """direct-pool, by a real libvirtd, in each state that a VM's start can find it in."""
 
 import concurrent.futures
+import contextlib
 import os
+import re
+import shutil
+import signal
 import subprocess
+import time
+from xml.etree import ElementTree
 
 import libvirt
 import pytest
@@ -221,16 +227,11 @@ def test_twenty_hooks_at_once_make_one_pool(alpha, run):
 
 
 def test_lock_is_waited_for_and_let_go_when_its_holder_dies(alpha):
-    open(alpha.path('/run/vdsm/hook-vmfex.lock'), 'w').close()
-    holder = subprocess.Popen(['flock', alpha.path('/run/vdsm/hook-vmfex.lock'), 'sh', '-c',
-                               'echo locked; read line'], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE)
-    holder.stdout.readline()
     with concurrent.futures.ThreadPoolExecutor() as executor:
-        hook = executor.submit(prepare, alpha)
-        wait_for(lambda: waits_for_lock(alpha))
-        assert alpha.conn.listAllNetworks() == []
-        holder.communicate(b'go on\n')
+        with locked(alpha) as waits:
+            hook = executor.submit(prepare, alpha)
+            wait_for(waits)
+            assert alpha.conn.listAllNetworks() == []
         assert hook.result() == [DEFINED, STARTED, AUTOSTART]
 
 
@@ -262,3 +263,176 @@ def test_256_nics_are_pooled_in_the_order_a_person_counts(alpha):
         alpha.sysfs.add('eth{}'.format(i))
     prepare(alpha)
     assert_right(alpha, ['eth{}'.format(i) for i in range(3, 259)])
+
+
+# Networks that somebody else made or changed.
+
+VIRTUALPORT = "<virtualport type='802.1Qbh'><parameters profileid='P'/></virtualport>"
+UNFIT = {
+    'virtualport': VIRTUALPORT,
+    'portgroup': "<portgroup name='all' default='yes'>{}</portgroup>".format(VIRTUALPORT),
+    'vlan': "<vlan><tag id='7'/></vlan>",
+    'port': "<port isolated='yes'/>",
+}
+
+
+def with_setting(setting, nics=ALPHA):
+    return network(nics).replace('</network>', setting + '</network>')
+
+
+@pytest.mark.parametrize('setting', UNFIT.values(), ids=list(UNFIT))
+def test_vm_starts_though_its_pool_had_settings_that_vms_fail_on(alpha, setting):
+    net = alpha.conn.networkDefineXML(with_setting(setting))
+    net.create()
+    net.setAutostart(1)
+    vm = VM()
+    assert re.findall('direct-pool (.*)', vm.start(alpha)) == [
+        'defined: ' + ', '.join(ALPHA), 'stopped', 'started']
+    assert_right(alpha)
+
+
+@pytest.mark.parametrize('setting', [UNFIT['virtualport'], UNFIT['portgroup']],
+                         ids=['virtualport', 'portgroup'])
+def test_settings_that_vms_fail_on_are_named_while_a_vm_is_on_the_pool(alpha, setting):
+    on, other = VM(1, profiles=('P',)), VM(2)
+    xml, _ = alpha.hook('before_vm_start', on.xml, on.vmfex)
+    net = alpha.conn.networkLookupByName('direct-pool')
+    net.destroy()
+    net.undefine()
+    alpha.conn.networkDefineXML(with_setting(setting)).create()
+    alpha.conn.defineXML(xml).create()  # with the pool's own port profile it goes
+    before = alpha.pool_xml(), alpha.pool_xml(libvirt.VIR_NETWORK_XML_INACTIVE)
+    with pytest.raises(HookError) as error:
+        other.start(alpha)
+    assert str(error.value).startswith('vmfex: direct-pool has settings that VMs fail on ({}), '.format(
+        re.match(r'<(\w+)', setting).group(1)))
+    assert str(error.value).count('\n') == 1
+    assert before == (alpha.pool_xml(), alpha.pool_xml(libvirt.VIR_NETWORK_XML_INACTIVE))
+    on.stop(alpha)
+    other.start(alpha)
+
+
+def test_what_an_administrator_may_keep_is_kept(alpha):
+    metadata = ("<metadata><x:y xmlns:x='urn:x'><interface dev='eth99'/><forward mode='nat'/><vlan/>"
+                "</x:y></metadata>")
+    group = "<portgroup name='other'>{}</portgroup>".format(VIRTUALPORT)
+    alpha.conn.networkDefineXML(with_setting(metadata + VIRTUALPORT + group, ['eth99']).replace(
+        '</name>', '</name><title>VIC</title><description>ours</description>'))
+    assert prepare(alpha) == [DEFINED, STARTED, AUTOSTART]
+    assert_right(alpha)
+    xml = ElementTree.fromstring(alpha.pool_xml())
+    assert xml.find('portgroup').get('name') == 'other' and xml.find('virtualport') is None
+    assert xml.find('metadata/{urn:x}y/interface').get('dev') == 'eth99'
+    if libvirt.getVersion() >= 9007000:  # which knows them
+        assert (xml.find('title').text, xml.find('description').text) == ('VIC', 'ours')
+    assert prepare(alpha) == []
+
+
+def test_next_definition_follows_the_nics_while_vms_are_on_the_pool(alpha):
+    VM(1).start(alpha)
+    alpha.add_nic('eth12')
+    assert prepare(alpha, VM(2)) == [NEXT + ', '.join(ALPHA + ['eth12'])]
+    alpha.remove_nic('eth12')
+    assert prepare(alpha, VM(2)) == [NEXT + ', '.join(ALPHA)]
+    assert_right(alpha)
+
+
+def test_next_definition_that_is_wrong_is_put_right_without_a_restart(alpha):
+    prepare(alpha)
+    uuid = '<uuid>{}</uuid>'.format(alpha.conn.networkLookupByName('direct-pool').UUIDString())
+    alpha.conn.networkDefineXML(with_setting(uuid + UNFIT['vlan'], ['eth3']))
+    assert prepare(alpha) == [DEFINED]
+    assert_right(alpha)
+
+
+def test_nics_with_odd_names_and_addresses(alpha):
+    alpha.sysfs.add('eth\u00b2')
+    alpha.sysfs.add('eth\u0663')
+    alpha.sysfs.add(os.fsdecode(b'eth\xff'))  # no XML can hold it
+    with open(os.path.join(alpha.sysfs.class_net, 'eth3', 'address'), 'wb') as f:
+        f.write(b'\xff\0')
+    prepare(alpha)
+    assert sorted(alpha.pool_nics()) == sorted(ALPHA + ['eth\u00b2', 'eth\u0663'])
+
+
+def test_autostart_that_libvirt_refuses_keeps_no_vm_from_starting(alpha):
+    folder = alpha.path('/etc/libvirt/qemu/networks')
+    os.makedirs(folder, exist_ok=True)
+    with contextlib.suppress(OSError):
+        shutil.rmtree(folder + '/autostart')
+    open(folder + '/autostart', 'w').close()
+    vm = VM()
+    log = vm.start(alpha)
+    assert "vmfex: direct-pool can't be set to autostart: " in log
+    assert len(vm.vic_nics(alpha)) == 2
+
+
+# The file of the XML, and the end by a signal.
+
+MOUNT = 'folder=$(dirname "$_hook_domxml"); cp "$_hook_domxml" /run/xml; mount {}; exec "$0"'
+
+
+@pytest.mark.parametrize('mount, says', [
+    ('-t tmpfs -o size=4k tmpfs "$folder"; cp /run/xml "$_hook_domxml"', 'No space left on device'),
+    ('--bind "$folder" "$folder"; mount -o remount,ro,bind "$folder"', 'Read-only file system'),
+], ids=['full', 'read-only'])
+def test_file_that_cannot_be_replaced_is_named_and_no_pool_is_made(alpha, mount, says):
+    vm = VM()
+    with pytest.raises(HookError, match='^vmfex: /.* can\'t be replaced: {}; see .*\n$'.format(says)):
+        alpha.hook('before_vm_start', vm.xml, vm.vmfex,
+                   command=['unshare', '--mount', 'sh', '-c', MOUNT.format(mount)])
+    assert alpha.conn.listAllNetworks() == []
+
+
+def test_mode_of_the_file_stays_and_nothing_is_left_beside_it(alpha):
+    vm = VM()
+    _, log = alpha.hook('before_vm_start', vm.xml, vm.vmfex, command=['sh', '-c', (
+        'cd "$(dirname "$_hook_domxml")"; chmod 640 "$_hook_domxml"; touch foreign.vmfex; "$0";'
+        'stat -c "mode %a" "$_hook_domxml" >&2; rm foreign.vmfex')])
+    assert log.endswith('mode 640\n')  # and the runner finds nothing beside it
+
+
+@contextlib.contextmanager
+def locked(host):
+    holder = subprocess.Popen(['flock', host.path('/run/vdsm/hook-vmfex.lock'), 'sh', '-c',
+                               'echo locked; read line'], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    try:
+        yield lambda: waits_for_lock(host)
+    finally:
+        holder.communicate(b'go on\n')
+
+
+@contextlib.contextmanager
+def stopped_libvirtd(host):
+    host.run('pkill', '-STOP', '-x', 'libvirtd')
+    try:
+        yield lambda: subprocess.run([*host.command(), 'pgrep', '-f', '50_vmfex'],
+                                     stdout=subprocess.DEVNULL).returncode == 0
+    finally:
+        host.run('pkill', '-CONT', '-x', 'libvirtd')
+        host.libvirtd.send_signal(signal.SIGCONT)  # nsenter stopped with it
+
+
+@pytest.mark.parametrize('hold', [locked, stopped_libvirtd])
+def test_hook_that_waits_ends_at_once_by_sigterm(alpha, hold):
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        with hold(alpha) as waits:
+            hook = executor.submit(prepare, alpha)
+            wait_for(waits)
+            time.sleep(0.5)
+            start = time.monotonic()
+            alpha.run('pkill', '-TERM', '-f', '50_vmfex')
+            with pytest.raises(HookError) as error:
+                hook.result()
+            assert time.monotonic() - start < 2
+    assert (error.value.status, error.value.xml, error.value.left) == (-15, VM().xml, [])
+    assert alpha.conn.listAllNetworks() == []
+    assert prepare(alpha) == [DEFINED, STARTED, AUTOSTART]
+
+
+@pytest.mark.parametrize('property_', ["{'00:1a:4a:16:01:51':'P'}", 'P'])
+def test_nic_without_a_mac_is_plugged_as_it_is(alpha, property_):
+    xml = '<interface type="bridge"/>'
+    assert alpha.hook('before_nic_hotplug', xml, property_) == (xml, '')

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """NICs of running VMs: plugged, unplugged, switched off and on."""
 
+import contextlib
 import re
 import socket
 
@@ -52,8 +53,12 @@ def test_nic_is_plugged_into_a_running_vm_and_unplugged(fabric, alpha, tmp_path)
         assert vm.link(alpha, PLUGGED) == link
         assert alpha.pool_nics()['eth5'] == 1
 
-    vm.unplug(alpha, PLUGGED)
-    wait_for(lambda: PLUGGED not in vm.nics(alpha))
+    def is_unplugged():
+        # QEMU 5.2 forgets a request that comes while the guest is busy with the slot: ask again.
+        with contextlib.suppress(libvirt.libvirtError, TimeoutError):
+            vm.unplug(alpha, PLUGGED)
+            return wait_for(lambda: PLUGGED not in vm.nics(alpha), 10)
+    wait_for(is_unplugged)
     wait_for(lambda: 'eth5' in alpha.idle_nics() and fabric.requests()[-1] != request)
     assert fabric.requests()[-1][:3] == ('alpha', 'eth5', 'DISASSOCIATE')
     assert alpha.pool_nics()['eth5'] == 0
