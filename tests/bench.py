@@ -2,11 +2,13 @@
 """
 make bench: what the hook costs, as ratios of times taken side by side.
 
-Each time is the median of many runs; the two commands of a ratio take turns. The yardstick of a VM
-with the property is a program that does the least a hook can do: import VDSM's modules, connect, look
-the network up and read its XML.
+All commands take turns, and each time is the median of many runs, so that a ratio means the same on a
+machine that is busy. The yardstick of a VM with the property is a program that does the least a hook
+can do: import VDSM's modules, connect, look the network up and read its XML.
 """
 
+import contextlib
+import json
 import os
 import shutil
 import statistics
@@ -15,7 +17,8 @@ import sys
 import tempfile
 import time
 
-from tests.hook import HOOK, HOOKS
+from tests.fake_vdsm.runner import hook_environment
+from tests.hook import HOOK, HOOKS, TREE
 
 PYTHON = '/usr/bin/python3'
 YARDSTICK = """\
@@ -23,87 +26,104 @@ import hooking, libvirt
 from vdsm.common import libvirtconnection
 libvirtconnection.get().networkLookupByName('direct-pool').XMLDesc(0)
 """
+ROUNDS = 100
 
 
-def measure(env, *commands, runs=60, prepare=lambda: None):
-    """Return the median time in seconds of each command; they take turns. prepare is not measured."""
-    times = [[] for _ in commands]
-    for _ in range(runs):
-        for command, taken in zip(commands, times):
-            prepare()
-            start = time.perf_counter()
-            subprocess.run(command, env=env, check=True, stdin=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
-            taken.append(time.perf_counter() - start)
-    return [statistics.median(taken) for taken in times]
-
-
-def inside():
-    """Measure where hooks run. Prints the times of the hook and of the yardstick."""
+def work():
+    """Run each command (a line of JSON on stdin), with its XML's file as it was; answer with its time."""
     path = os.environ['_hook_domxml']
-    print(*measure(dict(os.environ), [HOOK], [PYTHON, '-c', YARDSTICK], runs=100,
-                   prepare=lambda: shutil.copy(path + '.orig', path)))
+    for line in sys.stdin:
+        shutil.copy(path + '.orig', path)
+        start = time.perf_counter()
+        subprocess.run(json.loads(line), check=True, stdin=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        print(time.perf_counter() - start, flush=True)
 
 
-def measure_on(host, vm):
-    from tests.fake_vdsm.runner import hook_environment
+class Worker:
+    """A process that times commands, with the environment of a VM's hooks; on a host, if one is given."""
 
-    host.hook('before_vm_start', vm.xml, vm.vmfex)  # now the pool is right
-    path = host.path('/run/domxml')
-    with open(path + '.orig', 'w') as f:
-        f.write(vm.xml)
-    output = subprocess.run(
-        [*host.hook_command(), PYTHON, __file__, 'inside'], check=True, text=True,
-        stdout=subprocess.PIPE,
-        env=hook_environment(path, {'vmfex': vm.vmfex}, vm.uuid, host.vdsm)).stdout
-    return [float(seconds) for seconds in output.split()]
+    def __init__(self, stack, folder, vm, host=None):
+        path = os.path.join(folder, 'domxml')
+        with open(path + '.orig', 'w') as f:
+            f.write(vm.xml)
+        self.process = subprocess.Popen(
+            [*(host.hook_command() if host else []), PYTHON, '-c',
+             'import sys; sys.path.insert(0, {!r}); from tests import bench; bench.work()'.format(TREE)],
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=hook_environment(
+                path, {'vmfex': vm.vmfex} if vm.vmfex else {}, vm.uuid, host.vdsm if host else ''))
+        stack.callback(self.process.wait)
+        stack.callback(self.process.stdout.close)
+        stack.callback(self.process.stdin.close)
+
+    def time(self, command):
+        self.process.stdin.write(json.dumps(command) + '\n')
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
 
 
-def report(what, time_, yardstick, limit):
-    ratio = time_ / yardstick
-    print('{:58} {:6.1f} ms / {:6.1f} ms = {:.2f}  (at most {}){}'.format(
-        what, 1000 * time_, 1000 * yardstick, ratio, limit, '' if ratio <= limit else '  TOO SLOW'),
-        flush=True)
-    return ratio <= limit
+def make_hosts(stack, tmp):
+    """Return hosts with 9 NICs, 256 NICs, 57 NICs, and 57 NICs with 50 VMs on them, and their VM."""
+    import libvirt
+
+    from tests.lab.fabric import Fabric, compile_fabric
+    from tests.lab.hosts import NAMES, Host
+    from tests.lab.vm import VM
+
+    library = os.path.join(tmp, 'fabric.so')
+    compile_fabric(library)
+    fabric = Fabric(os.path.join(tmp, 'fabric'))
+    nine, more = (['eth{}'.format(i) for i in range(3, end)] for end in (12, 60))
+    hosts = [stack.enter_context(Host(name, os.path.join(tmp, name), HOOKS, library, fabric, pool))
+             for name, pool in zip(NAMES, (nine, nine, more, more))]
+    for i in range(12, 259):
+        hosts[1].sysfs.add('eth{}'.format(i))
+    vm = VM()
+    for host in hosts:
+        host.hook('before_vm_start', vm.xml, vm.vmfex)  # now the pool is right
+    for number in range(50):
+        guest = VM(number + 1, profiles=('P',))
+        xml, _ = hosts[3].hook('before_vm_start', guest.xml, guest.vmfex)
+        # Paused: what the guests do with the processors is not to be measured.
+        hosts[3].conn.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
+    return hosts, vm
 
 
 def main():
-    import libvirt
-
-    from tests.lab.host import Host
     from tests.lab.vm import VM
 
-    env = {key: value for key, value in os.environ.items() if key != 'vmfex'}
-    without, bare = measure(env, [HOOK], [PYTHON, '-c', 'pass'], runs=300)
-    good = [report('VM without the property / bare interpreter', without, bare, 1.5)]
-
-    from tests.lab.fabric import Fabric, compile_fabric
-
-    with tempfile.TemporaryDirectory(prefix='vmfex-bench-') as tmp:
-        library = os.path.join(tmp, 'fabric.so')
-        compile_fabric(library)
-        fabric = Fabric(os.path.join(tmp, 'fabric'))
-        nics = ['eth{}'.format(i) for i in range(3, 12)]
-        with Host('bench', nics, os.path.join(tmp, 'host'), HOOKS, library, fabric=fabric) as host:
-            few, yardstick = measure_on(host, VM())
-            good.append(report('VM with the property / the least a hook can do', few, yardstick, 1.15))
-            for i in range(12, 259):
-                host.sysfs.add('eth{}'.format(i))
-            many, _ = measure_on(host, VM())
-            good.append(report('256 NICs in the pool / 9 NICs', many, few, 1.25))
-
-        nics = ['eth{}'.format(i) for i in range(3, 60)]
-        with Host('bench', nics, os.path.join(tmp, 'host50'), HOOKS, library,
-                  fabric=fabric) as host:
-            idle, _ = measure_on(host, VM())
-            for number in range(50):
-                vm = VM(number, profiles=('P',))
-                xml, _ = host.hook('before_vm_start', vm.xml, vm.vmfex)
-                # Paused: what the guests do with the processors is not to be measured.
-                host.conn.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
-            busy, _ = measure_on(host, VM())
-            good.append(report('50 VMs on the pool / no VM', busy, idle, 1.1))
+    with contextlib.ExitStack() as stack:
+        tmp = stack.enter_context(tempfile.TemporaryDirectory(prefix='vmfex-bench-'))
+        hosts, vm = make_hosts(stack, tmp)
+        bridged = VM(profiles=(), nics=20)
+        os.mkdir(os.path.join(tmp, 'bridged'))
+        nothing = Worker(stack, os.path.join(tmp, 'bridged'), bridged)
+        few, many, idle, busy = (Worker(stack, host.path('/run'), vm, host) for host in hosts)
+        commands = {
+            'bare': (nothing, [PYTHON, '-c', 'pass']), 'without': (nothing, [HOOK]),
+            'least': (few, [PYTHON, '-c', YARDSTICK]), 'few': (few, [HOOK]), 'many': (many, [HOOK]),
+            'idle': (idle, [HOOK]), 'busy': (busy, [HOOK]),
+        }
+        times = {name: [] for name in commands}
+        for _ in range(ROUNDS):
+            for name, (worker, command) in commands.items():
+                times[name].append(worker.time(command))
+    median = {name: statistics.median(taken) for name, taken in times.items()}
+    good = [report(median, *row) for row in (
+        ('VM with 20 NICs and no property / bare interpreter', 'without', 'bare', 1.5),
+        ('VM with the property / the least a hook can do', 'few', 'least', 1.15),
+        ('256 NICs in the pool / 9 NICs', 'many', 'few', 1.25),
+        ('50 VMs on the pool / no VM', 'busy', 'idle', 1.1))]
     sys.exit(not all(good))
 
 
-inside() if sys.argv[1:] == ['inside'] else main()
+def report(median, what, measured, yardstick, limit):
+    ratio = median[measured] / median[yardstick]
+    print('{:52} {:6.1f} ms / {:6.1f} ms = {:.2f}  (at most {}){}'.format(
+        what, 1000 * median[measured], 1000 * median[yardstick], ratio, limit,
+        '' if ratio <= limit else '  TOO SLOW'))
+    return ratio <= limit
+
+
+if __name__ == '__main__':
+    main()

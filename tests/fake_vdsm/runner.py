@@ -11,7 +11,8 @@ PLAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'plain')
 
 class HookError(Exception):
     """
-    VDSM's: a hook failed. err is what the last one that failed wrote to stderr, as bytes.
+    VDSM's: a hook failed. err is what a hook wrote to stderr, as bytes: at before_vm_start the last one
+    that failed, elsewhere the last one that ran.
 
     Unlike VDSM's, its text is err decoded, and it has the XML as the hooks left it, what the hooks left
     in the temporary folder, and the last hook's exit status.
@@ -71,7 +72,7 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
     UnicodeDecodeError if the XML comes out as no UTF-8.
     """
     scripts = sorted(os.path.join(folder, name) for name in os.listdir(folder))
-    log, err = [], None
+    log, err, failed = [], b'', False
     with tempfile.TemporaryDirectory(prefix='vmfex-vdsm-') as tmp:
         fd, path = tempfile.mkstemp(dir=tmp)
         os.write(fd, xml if isinstance(xml, bytes) else xml.encode('utf-8'))
@@ -83,7 +84,8 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
             done = subprocess.run([*command, script], env=env, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             log.append(done.stderr.decode('utf-8', 'backslashreplace'))
-            if done.returncode:
+            failed = failed or done.returncode != 0
+            if done.returncode or os.path.basename(folder) != 'before_vm_start':
                 err = done.stderr
             if done.returncode == 2:
                 break
@@ -91,7 +93,7 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
             xml = f.read()
         os.unlink(path)
         left = os.listdir(tmp)
-        if err is not None:
+        if failed:
             raise HookError(err, xml, left, done.returncode)
         assert left == []
         return xml, ''.join(log)

@@ -52,4 +52,14 @@ def boot_linux(vm, folder, path):
     boot = BOOT.format(kernel=kernel, initrd=make_initrd(folder))
     vm.xml = (vm.xml.replace('<smbios', boot + '    <smbios', 1)
               .replace('<interface type="bridge">', SERIAL.format(path), 1)
-              .replace('<memory unit="MiB">32', '<memory unit="MiB">128'))
+              .replace('<memory>32768', '<memory>131072'))
+
+
+def wait_until_up(listener):
+    """Return the serial port of a VM that boots Linux, when it is up."""
+    serial, _ = listener.accept()
+    serial.settimeout(120)
+    console = b''
+    while b'ready' not in console:
+        console += serial.recv(4096)
+    return serial

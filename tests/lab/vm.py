@@ -47,21 +47,21 @@ def nic_xml(mac, bridge='ovirtmgmt', link='up', extra=''):
 
 class VM:
     """
-    A VM with four NICs, of which the first ones are in the dictionary: one for each of profiles.
+    A VM with NICs, of which the first ones are in the dictionary: one for each of profiles.
 
     own are the first NICs' own port profiles, from their vNIC profiles. No two numbers (0 to 255) of a
     lab may be the same. The VM has nothing to boot.
     """
 
-    def __init__(self, number=0, profiles=('Profile1', 'Profile2'), links=('up', 'up'), own=()):
+    def __init__(self, number=0, profiles=('Profile1', 'Profile2'), links=('up', 'up'), own=(), nics=4):
         self.name = 'vm{}'.format(number)
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
-        self.macs = ['00:1a:4a:16:{:02x}:{:02x}'.format(number, i) for i in range(0x51, 0x55)]
+        self.macs = ['00:1a:4a:16:{:02x}:{:02x}'.format(number, i) for i in range(0x51, 0x51 + nics)]
         self.profiles = dict(zip(self.macs, profiles))
         self.vmfex = str(self.profiles) if profiles else None
         own = dict(zip(self.macs, own))
         nics = [nic_xml(mac, link=link, extra=FILTER + PORT if mac in {**own, **self.profiles} else '')
-                for mac, link in zip(self.macs, [*links, 'up', 'up'])]
+                for mac, link in zip(self.macs, [*links, *['up'] * nics])]
         devices = [DEVICE.format(mac=mac, alias=alias_of(mac), custom=CUSTOM.format(own[mac])
                                  if mac in own else '') for mac in self.macs]
         with open(os.path.join(HERE, 'vm.xml')) as f:
@@ -86,10 +86,12 @@ class VM:
             raise
         return log
 
-    def migrate(self, source, destination):
+    def migrate(self, source, destination, hook=True):
         domain = self.on(source)
-        _, log = destination.hook('before_vm_migrate_destination', domain.XMLDesc(), self.vmfex,
-                                  self.uuid)
+        log = ''
+        if hook:
+            _, log = destination.hook('before_vm_migrate_destination', domain.XMLDesc(), self.vmfex,
+                                      self.uuid)
         sockets = destination.path('/run/migration')
         domain.migrate3(destination.conn, {libvirt.VIR_MIGRATE_PARAM_URI: 'unix://' + sockets},
                         libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST

@@ -33,11 +33,7 @@ def test_nic_is_plugged_into_a_running_vm_and_unplugged(fabric, alpha, tmp_path)
         up.listen()
         guest.boot_linux(vm, str(tmp_path), str(tmp_path / 'up'))
         assert 'no NIC of this VM has MAC ' + PLUGGED in vm.start(alpha)
-        serial, _ = up.accept()
-        serial.settimeout(120)
-        console = b''
-        while b'ready' not in console:
-            console += serial.recv(4096)
+        guest.wait_until_up(up)
 
     log = vm.plug(alpha, PLUGGED, extra=UNFIT)
     assert log == ('vmfex: NIC {} moved from ovirtmgmt to port profile Plugged; removed: '

@@ -16,21 +16,38 @@ from tests.unit.property_cases import RIGHT, WRONG
 
 with open(os.path.join(TREE, 'README.md'), encoding='utf-8') as readme:
     README = readme.read()
-EXPRESSION = re.search("UserDefinedVMProperties=vmfex=(.*)'\n", README).group(1)
+# The VM's and the NIC's, as they stand between shell quotes in the README.
+EXPRESSION = re.search("UserDefinedVMProperties=vmfex=(.*?)'", README).group(1)
+NIC_EXPRESSION = re.search("vmfex=([^;]*?)}}'", README).group(1)
+
+# What the hook refuses and the VM's expression lets pass: no short one can tell.
+TWICE = {name for name in WRONG if name.startswith('twice')}
+
+# Names of port profiles, right and wrong.
+RIGHT_NAMES = ['Profile1', 'P', '.', 'VM network  2', 'aZ09-_:.', 39 * 'p', '00:1a:4a:16:01:51']
+WRONG_NAMES = [' P', 'P ', ' ', 40 * 'p', 'a&b', 'P\n', '\nP', 'P\t1', 'caf\u00e9', 'P\u00a01', "P'", '{}', '<x/>',
+               "{'00:1a:4a:16:01:51':'P'}", '\u0665', 'P;Q', 'P/Q', 'P+']
 
 
-@pytest.fixture(scope='module')
-def matches(tmp_path_factory):
-    """Tells which values match the README's expression, by Java."""
-    if not shutil.which('javac'):
-        pytest.skip('no javac: the engine is Java')
+def by_java(tmp_path_factory):
     classes = str(tmp_path_factory.mktemp('java'))
     subprocess.run(['javac', '-d', classes, os.path.join(TESTS, 'project', 'Matches.java')],
                    check=True)
+    return ['java', '-cp', classes, 'Matches']
 
-    def matches(values):
+
+def by_javascript(_):
+    return [shutil.which('nodejs') or 'node', os.path.join(TESTS, 'project', 'matches.js')]
+
+
+@pytest.fixture(scope='module', params=[by_java, by_javascript], ids=['java', 'javascript'])
+def matches(request, tmp_path_factory):
+    """Tells which values match an expression: on the engine (Java), in its dialog (JavaScript)."""
+    command = request.param(tmp_path_factory)
+
+    def matches(expression, values):
         encoded = [base64.b64encode(value.encode()).decode() for value in values]
-        output = subprocess.run(['java', '-cp', classes, 'Matches', EXPRESSION], check=True, text=True,
+        output = subprocess.run([*command, expression], check=True, text=True,
                                 input='\n'.join(encoded) + '\n', stdout=subprocess.PIPE).stdout
         answers = [line == 'true' for line in output.splitlines()]
         assert len(answers) == len(values)
@@ -38,14 +55,34 @@ def matches(tmp_path_factory):
     return matches
 
 
-def test_expression_can_stand_in_engine_config_and_in_single_quotes():
-    assert ';' not in EXPRESSION and "'" not in EXPRESSION
+@pytest.mark.parametrize('expression', [EXPRESSION, NIC_EXPRESSION], ids=['vm', 'nic'])
+def test_expression_can_stand_in_engine_config_in_single_quotes_and_in_the_dialog(expression):
+    assert ';' not in expression and "'" not in expression
+    assert len(expression) <= 200
+    assert '(?i' not in expression and expression.isascii()
 
 
 @pytest.mark.parametrize('table, accepted', [(RIGHT, True), (WRONG, False)], ids=['right', 'wrong'])
 def test_expression_agrees_with_the_tables(matches, table, accepted):
-    answers = matches([value for value, _ in table.values()])
-    assert [name for name, answer in zip(table, answers) if answer != accepted] == []
+    answers = matches(EXPRESSION, [value for value, _ in table.values()])
+    assert {name for name, answer in zip(table, answers) if answer != accepted} == (
+        set() if accepted else TWICE)
+
+
+def test_expression_of_the_nic_agrees_with_the_hook(matches, vmfex):
+    for name in RIGHT_NAMES:
+        vmfex.check_profile(name, '')
+    for name in WRONG_NAMES:
+        with pytest.raises(vmfex.Failure):
+            vmfex.check_profile(name, '')
+    assert matches(NIC_EXPRESSION, RIGHT_NAMES + WRONG_NAMES) == (
+        len(RIGHT_NAMES) * [True] + len(WRONG_NAMES) * [False])
+
+
+def test_engines_other_property_of_nics_is_kept():
+    value = re.search("CustomDeviceProperties={type=interface;prop={(.*)}}'", README).group(1)
+    names = [prop.split('=')[0] for prop in value.split(';')]
+    assert names == ['SecurityGroups', 'vmfex']
 
 
 MACS = ['00:1a:4a:16:01:51', '0:1a:4A:16:1:51', '00:1a:4a:16:01:52', '2:0:0:0:0:0', '0:0:0:0:0:0',
@@ -74,13 +111,13 @@ def test_expression_agrees_with_the_hook_on_random_values(matches, vmfex):
     def accepted(value):
         try:
             vmfex.parse_property(value)
-        except vmfex.Failure:
-            return False
+        except vmfex.Failure as e:
+            return ' twice: ' in str(e)
         return True
 
     expected = [accepted(value) for value in candidates]
     assert 300 < sum(expected) < 4700  # both kinds are there
-    assert [value for value, answer, right in zip(candidates, matches(candidates), expected)
+    assert [value for value, answer, right in zip(candidates, matches(EXPRESSION, candidates), expected)
             if answer != right] == []
 
 

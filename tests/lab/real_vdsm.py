@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""VDSM's own Vm on a host of the lab: see vdsm_driver.py."""
+
+import json
+import os
+import subprocess
+import sys
+
+from tests.fake_vdsm.runner import PLAIN, find_vdsm, hook_environment
+from tests.hook import TESTS
+from tests.lab.vm import alias_of, nic_xml
+
+DRIVER = os.path.join(TESTS, 'lab', 'vdsm_driver.py')
+
+
+def why_not():
+    """Return why VDSM's own code can't run here, '' if it can."""
+    if find_vdsm() == PLAIN:
+        return 'no VDSM here: install it, or set VDSM_LIB'
+    if sys.version_info >= (3, 14):
+        return 'VDSM itself needs pkgutil.get_loader, which Python 3.14 dropped'
+    return ''
+
+
+class VdsmError(Exception):
+    """What VDSM raised, or answered with another code than 0."""
+
+
+class Vdsm:
+    """
+    VDSM on a host. Its functions are the driver's; each returns what VDSM answers, or raises VdsmError.
+
+    What it logs is in the file of that path, as in vdsm.log.
+    """
+
+    def __init__(self, host, log):
+        self.host = host
+        self.log_path = log
+
+    def __enter__(self):
+        env = hook_environment(vdsm=find_vdsm())
+        command = [*self.host.hook_command(), '/usr/bin/python3', DRIVER, self.host.hooks]
+        with open(self.log_path, 'a') as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=log, text=True, env=env)
+        return self
+
+    def __exit__(self, *exc):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(60)
+
+    def restart(self):
+        """Start VDSM anew; the VMs run on."""
+        self.__exit__()
+        self.__enter__()
+
+    def __getattr__(self, function):
+        def call(*args):
+            self.process.stdin.write(json.dumps([function, *args]) + '\n')
+            self.process.stdin.flush()
+            answer = json.loads(self.process.stdout.readline())
+            result = answer.get('result')
+            if 'error' in answer:
+                raise VdsmError(answer['error'])
+            if isinstance(result, dict) and result.get('status', {}).get('code'):
+                raise VdsmError(result['status']['message'])
+            return result
+        return call
+
+    def log(self):
+        with open(self.log_path) as log:
+            return log.read()
+
+    def hook_lines(self):
+        """Return the lines of the log that the README's grep finds."""
+        return subprocess.run(['grep', '-E', GREP, self.log_path], stdout=subprocess.PIPE,
+                              text=True).stdout.splitlines()
+
+
+# The README's.
+GREP = "/50_vmfex: rc=.* err=b(['\"])vmfex: "
+
+DEVICE = """\
+<?xml version='1.0' encoding='UTF-8'?>
+<hotplug>
+  <devices>
+    {}
+  </devices>
+  <metadata xmlns:ovirt-vm="http://ovirt.org/vm/1.0">
+    <ovirt-vm:vm>
+      <ovirt-vm:device alias="{}" mac_address="{}">
+        <ovirt-vm:network>{}</ovirt-vm:network>
+        {}
+      </ovirt-vm:device>
+    </ovirt-vm:vm>
+  </metadata>
+</hotplug>
+"""
+CUSTOM = '<ovirt-vm:custom><ovirt-vm:vmfex>{}</ovirt-vm:vmfex></ovirt-vm:custom>'
+
+
+def device_xml(mac, network='ovirtmgmt', own=None, **nic):
+    """Return what the engine sends to plug, update or unplug a NIC."""
+    return DEVICE.format(nic_xml(mac, network, **nic).strip(), alias_of(mac), mac, network,
+                         CUSTOM.format(own) if own else '')
+
+
+def vm_xml(vm):
+    """Return a VM's XML with its custom properties, from which VDSM takes them."""
+    if not vm.vmfex:
+        return vm.xml
+    return vm.xml.replace('<ovirt-vm:clusterVersion>', CUSTOM.format(
+        vm.vmfex) + '<ovirt-vm:clusterVersion>', 1)
