@@ -30,7 +30,7 @@ ROUNDS = 100
 
 
 def work():
-    """Run each command (a line of JSON on stdin), with its XML's file as it was; answer with its time."""
+    """Run each command (a line of JSON on stdin), the XML's file as it was; answer with its time."""
     path = os.environ['_hook_domxml']
     for line in sys.stdin:
         shutil.copy(path + '.orig', path)
@@ -41,7 +41,7 @@ def work():
 
 
 class Worker:
-    """A process that times commands, with the environment of a VM's hooks; on a host, if one is given."""
+    """A process that times commands, with the environment of a VM's hooks; on that host, if any."""
 
     def __init__(self, stack, folder, vm, host=None):
         path = os.path.join(folder, 'domxml')

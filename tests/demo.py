@@ -3,6 +3,7 @@
 
 import difflib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,30 +23,44 @@ def mount(*args):
     subprocess.run(['mount', *args], check=True)
 
 
+def run(vm, pool):
+    """Run the hook for a VM. Returns what it changes in the NICs, its log, and the pool."""
+    environment = {'DEMO_POOL': pool}
+    if vm.vmfex:
+        environment['vmfex'] = vm.vmfex
+    xml, log = run_hooks(os.path.join(HOOKS, 'before_vm_start'), vm.xml, environment, vm.uuid,
+                         vdsm=os.path.join(TESTS, 'fake_vdsm', 'demo'))
+    with open(pool) as f:
+        pool = f.read()
+    return ''.join(difflib.unified_diff(vm.xml.splitlines(True), xml.splitlines(True),
+                                        'from the engine', 'to libvirt', n=2)), log, pool
+
+
 def main():
-    vm = VM()
     with tempfile.TemporaryDirectory() as tmp:
         sysfs = Sysfs(os.path.join(tmp, 'sys'))
         sysfs.add('eth0', '00:25:b5:00:00:01', device=VNIC)
         sysfs.add('ovirtmgmt', '00:25:b5:00:00:01', vendor=None)
         for i in range(3, 12):
             sysfs.add('eth{}'.format(i))
-        pool = os.path.join(tmp, 'pool')
         mount('-t', 'tmpfs', 'tmpfs', '/run')
         os.mkdir('/run/vdsm')
         for folder in 'class/net', 'devices':
             mount('--bind', os.path.join(sysfs.root, folder), '/sys/' + folder)
-        xml, log = run_hooks(os.path.join(HOOKS, 'before_vm_start'), vm.xml,
-                             {'vmfex': vm.vmfex, 'DEMO_POOL': pool}, vm.uuid,
-                             vdsm=os.path.join(TESTS, 'fake_vdsm', 'demo'))
-        with open(pool) as f:
-            pool = f.read()
 
-    show('The custom property of the VM', 'vmfex=' + vm.vmfex)
-    show('The NICs of the VM, before and after', ''.join(difflib.unified_diff(
-        vm.xml.splitlines(True), xml.splitlines(True), 'from the engine', 'to libvirt', n=2)))
-    show('The network direct-pool, made of the VM-FEX NICs of the example host', pool)
-    show('What vdsm.log says', log)
+        vm = VM(profiles=(), own=('Profile1',))
+        diff, log, _ = run(vm, os.path.join(tmp, 'pool'))
+        show('The custom property of a vNIC profile, as it comes in the metadata of a VM',
+             re.search('.*vmfex.*', vm.xml).group().strip())
+        show("The VM's NICs, before and after", diff)
+        show('What the hook logs', log)
+
+        vm = VM(1)
+        diff, log, pool = run(vm, os.path.join(tmp, 'pool'))
+        show('The custom property of another VM', 'vmfex=' + vm.vmfex)
+        show("The VM's NICs, before and after", diff)
+        show('What the hook logs', log)
+        show('The network direct-pool, made of the VM-FEX NICs of the example host', pool)
 
 
 main()

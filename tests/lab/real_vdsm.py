@@ -74,12 +74,12 @@ class Vdsm:
 
     def hook_lines(self):
         """Return the lines of the log that the README's grep finds."""
-        return subprocess.run(['grep', '-E', GREP, self.log_path], stdout=subprocess.PIPE,
+        return subprocess.run(['grep', GREP, self.log_path], stdout=subprocess.PIPE,
                               text=True).stdout.splitlines()
 
 
 # The README's.
-GREP = "/50_vmfex: rc=.* err=b(['\"])vmfex: "
+GREP = '/50_vmfex: rc=.* err=b.vmfex: '
 
 DEVICE = """\
 <?xml version='1.0' encoding='UTF-8'?>

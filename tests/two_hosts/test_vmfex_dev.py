@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Side by side with VDSM's other hook, vdsm-hook-vmfex-dev, whose VMs go on when this one replaces it."""
+"""Side by side with VDSM's other hook, vdsm-hook-vmfex-dev: its VMs go on when this one replaces it."""
 
 import os
 import re
