@@ -44,7 +44,7 @@ demo: ## show the hook at work on a sample VM and an example host, as root
 	@tests/install-deps demo
 	@unshare --mount $(PYTHON) -m tests.demo
 
-lab: deps ## give a shell in a running lab of two hosts on a fabric, as root
+lab: deps ## give a shell in a running lab of two hosts on a fabric, as root; KIND=vfs: SR-IOV hosts
 	@$(PYTHON) -m tests.lab.shell
 
 bench: deps ## measure what the hook costs, as root

@@ -124,20 +124,30 @@ def fabric(tmp_path):
 
 
 @pytest.fixture
-def alpha(fabric, fabric_library, hooks_by_make, tmp_path):
+def kinds(request):
+    """The kinds of alpha and beta: see the marks in tests/lab/kinds.py."""
+    from tests.lab.hosts import VNICS
+
+    return getattr(request, 'param', (VNICS, VNICS))
+
+
+@pytest.fixture
+def alpha(fabric, fabric_library, hooks_by_make, tmp_path, kinds):
     """A host with VM-FEX NICs eth3 to eth11, and with the hook from make install."""
     from tests.lab.hosts import Host
 
-    with Host('alpha', str(tmp_path / 'alpha'), hooks_by_make, fabric_library, fabric) as host:
+    with Host('alpha', str(tmp_path / 'alpha'), hooks_by_make, fabric_library, fabric,
+              kind=kinds[0]) as host:
         yield host
 
 
 @pytest.fixture
-def beta(fabric, fabric_library, hooks_by_make, tmp_path):
+def beta(fabric, fabric_library, hooks_by_make, tmp_path, kinds):
     """Another one on the same fabric, with NICs eth13 to eth21."""
     from tests.lab.hosts import Host
 
-    with Host('beta', str(tmp_path / 'beta'), hooks_by_make, fabric_library, fabric) as host:
+    with Host('beta', str(tmp_path / 'beta'), hooks_by_make, fabric_library, fabric,
+              kind=kinds[1]) as host:
         yield host
 
 

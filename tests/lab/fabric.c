@@ -4,10 +4,11 @@
  * A fabric without the hardware: libvirtd runs with this library in LD_PRELOAD, and
  * finds that its NICs are VIC NICs on a fabric that answers 802.1Qbh requests.
  *
- * libvirt associates a NIC with a port profile in two steps: it sends RTM_SETLINK with
- * an IFLA_PORT_SELF, then asks for the link (RTM_GETLINK) until the IFLA_PORT_SELF in
- * the answer says how it went. No driver of this machine knows IFLA_PORT_SELF, so it
- * is taken out of the one and put into the other.
+ * libvirt associates a dynamic vNIC with a port profile in two steps: it sends RTM_SETLINK
+ * with an IFLA_PORT_SELF, then asks for the link (RTM_GETLINK) until the IFLA_PORT_SELF in
+ * the answer says how it went. For a VF it does the same with its PF, and with an
+ * IFLA_VF_PORTS that holds the VF's number. No driver of this machine knows these, so they are
+ * taken out of the one and put into the other.
  *
  * A VIC NIC that nobody uses has a zero MAC, which a veth refuses: it gets the MAC
  * IDLE instead, and libvirt sees zeros.
@@ -18,7 +19,8 @@
  * Environment:
  *   FABRIC_INDEX  the first of 256 interface indexes for macvtap devices
  *   FABRIC        folder, without which nothing answers. "log" gets a line per request, fields
- *                 separated by tabs: host, NIC, operation, port profile, VM's UUID, answer.
+ *                 separated by tabs: host, NIC (or PF/VF's number), operation, port profile, VM's
+ *                 UUID, answer.
  *                 These steer it:
  *                 "slow"    holds the seconds an association takes
  *                 "refuse"  holds a port profile to refuse, or * for all
@@ -45,27 +47,31 @@
 static const unsigned char IDLE[6] = {2, 0, 0, 0, 0, 0};
 static const unsigned char ZERO[6];
 
-/* How the last request of a NIC went; found by its index. */
+enum { SELF = -1 };
+
+/* How the last request of a NIC went: of a dynamic vNIC (vf is SELF), or of a VF of that PF. */
 struct port {
-    int ifindex;
+    int ifindex, vf;
     uint16_t response;
     time_t done;
+    int has_vm;
+    unsigned char vm[16];
 };
 
 static struct port ports[4096];
+static int port_count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct port *find_port(int ifindex, int add)
+static struct port *port_of(int ifindex, int vf)
 {
-    for (struct port *port = ports; port < ports + 4096; port++) {
-        if (port->ifindex == ifindex)
-            return port;
-        if (!port->ifindex) {
-            port->ifindex = add ? ifindex : 0;
-            return add ? port : NULL;
-        }
-    }
-    abort();
+    for (int i = 0; i < port_count; i++)
+        if (ports[i].ifindex == ifindex && ports[i].vf == vf)
+            return &ports[i];
+    if (port_count == 4096)
+        abort();
+    ports[port_count].ifindex = ifindex;
+    ports[port_count].vf = vf;
+    return &ports[port_count++];
 }
 
 static void path_in_fabric(const char *name, char *path, size_t size)
@@ -97,45 +103,71 @@ static const char *operation(int request)
     }
 }
 
-/* Take in a request for a NIC: log it, and remember the answer. */
-static void request(int ifindex, struct nlattr *self)
+/* Take in a request, an IFLA_PORT_SELF or IFLA_VF_PORT: log it, and remember the answer. */
+static void request(int ifindex, struct nlattr *asked)
 {
     struct nlattr *attrs[IFLA_PORT_MAX + 1];
-    char nic[IF_NAMESIZE] = "?", value[256], vm[37] = "-", line[512], path[4096];
+    char name[IF_NAMESIZE] = "?", nic[IF_NAMESIZE + 12], value[256], vm[37] = "-", line[512], path[4096];
     const char *profile = "-";
+    const unsigned char *u = NULL;
 
-    if (nla_parse_nested(attrs, IFLA_PORT_MAX, self, NULL) < 0 || !attrs[IFLA_PORT_REQUEST])
+    if (nla_parse_nested(attrs, IFLA_PORT_MAX, asked, NULL) < 0 || !attrs[IFLA_PORT_REQUEST])
         return;
-    int asked = nla_get_u8(attrs[IFLA_PORT_REQUEST]);
+    int operation_asked = nla_get_u8(attrs[IFLA_PORT_REQUEST]);
+    int vf = attrs[IFLA_PORT_VF] ? (int)nla_get_u32(attrs[IFLA_PORT_VF]) : SELF;
     if (attrs[IFLA_PORT_PROFILE])
         profile = nla_get_string(attrs[IFLA_PORT_PROFILE]);
     if (attrs[IFLA_PORT_INSTANCE_UUID]) {
-        const unsigned char *u = nla_data(attrs[IFLA_PORT_INSTANCE_UUID]);
+        u = nla_data(attrs[IFLA_PORT_INSTANCE_UUID]);
         snprintf(vm, sizeof vm,
                  "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
                  u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
                  u[12], u[13], u[14], u[15]);
     }
-    if_indextoname(ifindex, nic);
+    if_indextoname(ifindex, name);
+    if (vf == SELF)
+        snprintf(nic, sizeof nic, "%s", name);
+    else
+        snprintf(nic, sizeof nic, "%s/%d", name, vf);
 
-    int associates = asked != PORT_REQUEST_DISASSOCIATE;
+    int associates = operation_asked != PORT_REQUEST_DISASSOCIATE;
     int refused = associates && steered("refuse", value, sizeof value) &&
         (!strcmp(value, "*") || !strcmp(value, profile));
     int slow = associates && steered("slow", value, sizeof value) ? atoi(value) : 0;
 
     pthread_mutex_lock(&lock);
-    struct port *port = find_port(ifindex, 1);
+    struct port *port = port_of(ifindex, vf);
     port->response = refused ? PORT_PROFILE_RESPONSE_ERROR : PORT_PROFILE_RESPONSE_SUCCESS;
     port->done = time(NULL) + slow;
+    port->has_vm = u != NULL;
+    if (u)
+        memcpy(port->vm, u, sizeof port->vm);
     pthread_mutex_unlock(&lock);
 
     int size = snprintf(line, sizeof line, "%s\t%s\t%s\t%s\t%s\t%s\n", getenv("FABRIC_HOST"), nic,
-                        operation(asked), profile, vm, refused ? "refused" : "success");
+                        operation(operation_asked), profile, vm, refused ? "refused" : "success");
     path_in_fabric("log", path, sizeof path);
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0 || write(fd, line, size) != size)
         abort();
     close(fd);
+}
+
+/* Take in the requests for a NIC, or for VFs of a PF. Returns whether there are any. */
+static int take_requests(struct nlmsghdr *header)
+{
+    struct ifinfomsg *link = nlmsg_data(header);
+    struct nlattr *self = nlmsg_find_attr(header, sizeof *link, IFLA_PORT_SELF);
+    struct nlattr *vfs = nlmsg_find_attr(header, sizeof *link, IFLA_VF_PORTS);
+    struct nlattr *vf;
+    int left;
+
+    if (self)
+        request(link->ifi_index, self);
+    if (vfs)
+        nla_for_each_nested(vf, vfs, left)
+            request(link->ifi_index, vf);
+    return self || vfs;
 }
 
 /* Give a macvtap device that is to be made its index. */
@@ -161,22 +193,17 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
 {
     int (*next)(struct nl_sock *, struct nl_msg *) = dlsym(RTLD_NEXT, "nl_send_auto_complete");
     struct nlmsghdr *header = nlmsg_hdr(msg);
-    struct nlattr *self = NULL;
 
     if (header->nlmsg_type == RTM_NEWLINK)
         choose_index(header);
     /* libvirt 7.0 sets these where they mean nothing, which today's kernels refuse. */
     if (header->nlmsg_type == RTM_DELLINK)
         header->nlmsg_flags &= ~(NLM_F_CREATE | NLM_F_EXCL);
-    if (header->nlmsg_type == RTM_SETLINK && getenv("FABRIC"))
-        self = nlmsg_find_attr(header, sizeof(struct ifinfomsg), IFLA_PORT_SELF);
-    if (!self)
+    if (header->nlmsg_type != RTM_SETLINK || !getenv("FABRIC") || !take_requests(header))
         return next(sock, msg);
 
     struct ifinfomsg *link = nlmsg_data(header);
     struct ifinfomsg bare_link = {.ifi_family = AF_UNSPEC, .ifi_index = link->ifi_index};
-    request(link->ifi_index, self);
-
     struct nl_msg *bare = nlmsg_alloc_simple(RTM_SETLINK, header->nlmsg_flags);
     nlmsg_append(bare, &bare_link, sizeof bare_link, NLMSG_ALIGNTO);
     nlmsg_set_dst(bare, nlmsg_get_dst(msg));
@@ -189,6 +216,43 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
     return sent;
 }
 
+static void put_answer(struct nl_msg *msg, const struct port *port)
+{
+    nla_put_u16(msg, IFLA_PORT_RESPONSE,
+                time(NULL) < port->done ? PORT_PROFILE_RESPONSE_INPROGRESS : port->response);
+    if (port->vf != SELF)
+        nla_put_u32(msg, IFLA_PORT_VF, port->vf);
+    if (port->has_vm)
+        nla_put(msg, IFLA_PORT_INSTANCE_UUID, sizeof port->vm, port->vm);
+}
+
+/* Return the message about a link (to be freed) with the answers for it, NULL if there are none. */
+static struct nl_msg *answer(struct nlmsghdr *header)
+{
+    struct ifinfomsg *link = nlmsg_data(header);
+    struct nl_msg *msg = NULL;
+    struct nlattr *vfs = NULL, *nest;
+
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < port_count; i++) {
+        if (ports[i].ifindex != link->ifi_index)
+            continue;
+        if (!msg) {
+            msg = nlmsg_alloc_size(header->nlmsg_len + 65536);
+            memcpy(nlmsg_hdr(msg), header, header->nlmsg_len);
+        }
+        if (ports[i].vf != SELF && !vfs)
+            vfs = nla_nest_start(msg, IFLA_VF_PORTS);
+        nest = nla_nest_start(msg, ports[i].vf == SELF ? IFLA_PORT_SELF : IFLA_VF_PORT);
+        put_answer(msg, &ports[i]);
+        nla_nest_end(msg, nest);
+    }
+    pthread_mutex_unlock(&lock);
+    if (vfs)
+        nla_nest_end(msg, vfs);
+    return msg;
+}
+
 int nl_recv(struct nl_sock *sock, struct sockaddr_nl *from, unsigned char **data,
             struct ucred **creds)
 {
@@ -199,33 +263,16 @@ int nl_recv(struct nl_sock *sock, struct sockaddr_nl *from, unsigned char **data
 
     if (size < (int)NLMSG_LENGTH(sizeof(struct ifinfomsg)) || header->nlmsg_type != RTM_NEWLINK)
         return size;
-
-    struct ifinfomsg *link = nlmsg_data(header);
-    pthread_mutex_lock(&lock);
-    struct port *port = find_port(link->ifi_index, 0);
-    int known = port != NULL;
-    uint16_t response = !known ? 0 :
-        time(NULL) < port->done ? PORT_PROFILE_RESPONSE_INPROGRESS : port->response;
-    pthread_mutex_unlock(&lock);
-    if (!known)
-        return size;
-
-    struct {
-        struct nlattr self, response;
-        uint16_t value, pad;
-    } answer = {
-        {sizeof answer, IFLA_PORT_SELF | NLA_F_NESTED},
-        {sizeof(struct nlattr) + sizeof response, IFLA_PORT_RESPONSE},
-        response, 0,
-    };
-    int end = NLMSG_ALIGN(header->nlmsg_len);
-    unsigned char *longer = realloc(*data, end + sizeof answer);
+    struct nl_msg *longer = answer(header);
     if (!longer)
+        return size;
+    size = nlmsg_hdr(longer)->nlmsg_len;
+    *data = realloc(*data, size);
+    if (!*data)
         abort();
-    memcpy(longer + end, &answer, sizeof answer);
-    ((struct nlmsghdr *)longer)->nlmsg_len = end + sizeof answer;
-    *data = longer;
-    return end + sizeof answer;
+    memcpy(*data, nlmsg_hdr(longer), size);
+    nlmsg_free(longer);
+    return size;
 }
 
 int ioctl(int fd, unsigned long command, ...)

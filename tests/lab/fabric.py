@@ -37,7 +37,7 @@ class Fabric:
 
     def ports(self, host, operation):
         """Return (NIC, port profile, VM's UUID) of each such request of a host."""
-        return [(request.nic, request.profile, request.vm)
+        return [(host.nic_of(request.nic), request.profile, request.vm)
                 for request in self.requests(host=host.name, operation=operation)]
 
     def forget(self):

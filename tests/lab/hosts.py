@@ -19,11 +19,14 @@ import libvirt
 
 from tests.fake_vdsm.runner import find_vdsm, run_hooks
 from tests.lab.fabric import Fabric
-from tests.lab.sysfs import VNIC, Sysfs
+from tests.lab.sysfs import DOWN, DYNAMIC_VNIC, UP, VF, VNIC, Sysfs
 
 # The NICs have other names on each host: eth3 to eth11, eth13 to eth21, ...
 NAMES = ('alpha', 'beta', 'gamma', 'delta')
 ALPHA = ['eth{}'.format(i) for i in range(3, 12)]
+# The kinds of hosts: their pool's NICs are dynamic vNICs, or SR-IOV VFs, of these PFs in turn.
+VNICS, VFS = 'vnics', 'vfs'
+PFS = ('enp6s0f0', 'enp6s0f1')
 FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
 IDLE = '02:00:00:00:00:00'  # the MAC that the lab's VM-FEX NICs have until a VM comes, and after it
 BRIDGES = ('ovirtmgmt', 'storage')
@@ -69,10 +72,10 @@ class Host:
 
     name is one of NAMES. folder is a new folder for all its files, hooks is the one that holds the
     hook points, library is that of the fabric (see compile_fabric). With a fabric, VMs really start on
-    the VM-FEX NICs. pool has other names for these than the host's usual ones.
+    the VM-FEX NICs. pool has other names for these than the host's usual ones. kind is VNICS or VFS.
     """
 
-    def __init__(self, name, folder, hooks, library, fabric=None, pool=None):
+    def __init__(self, name, folder, hooks, library, fabric=None, pool=None, kind=VNICS):
         self.name = name
         self.folder = folder
         self.library = library
@@ -82,6 +85,7 @@ class Host:
         self.hooks = hooks
         self.vdsm = find_vdsm()
         self.pool = list(pool or ('eth{}'.format(10 * number + i) for i in range(3, 12)))
+        self.kind = kind
         self.libvirtd = None
         self._conn = None
         self._peers = itertools.count()
@@ -89,8 +93,10 @@ class Host:
         self.sysfs.add('eth0', '00:25:b5:00:{:02x}:01'.format(number), device=VNIC)
         for bridge in BRIDGES:
             self.sysfs.add(bridge, '00:25:b5:00:{:02x}:01'.format(number), vendor=None)
+        for pf in self.pfs():
+            self.sysfs.add(pf, '00:25:b5:00:{:02x}:0f'.format(number), device=VNIC)
         for nic in self.pool:
-            self.sysfs.add(nic)
+            self._add_to_sysfs(nic)
 
     def path(self, path):
         """Return where, on the machine, that absolute path of the host is."""
@@ -110,7 +116,7 @@ class Host:
                                 for folder in FOLDERS),
                 links='\n'.join(
                     ['ip link add {0} type bridge; ip link set {0} up'.format(bridge)
-                     for bridge in BRIDGES] + [self._link(nic) for nic in self.pool])))
+                     for bridge in BRIDGES] + [self._link(nic) for nic in self.pfs() + self.pool])))
             # libvirtd sees the namespace's NICs, the hooks see VM-FEX NICs.
             self.hook_view = self._enter_namespaces(
                 stack, [*self.command(), 'unshare', '--mount'],
@@ -136,20 +142,53 @@ class Host:
             raise RuntimeError('{}: {} failed'.format(self.name, command))
         return pid
 
-    def _link(self, nic):
-        return ('ip link add {0} address 02:00:00:00:00:00 type veth peer name fabric{1}\n'
-                'ip link set {0} up; ip link set fabric{1} up'.format(nic, next(self._peers)))
-
     # NICs
+
+    def pfs(self):
+        return list(PFS) if self.kind == VFS else []
+
+    def _add_to_sysfs(self, nic):
+        if self.kind == VNICS:
+            self.sysfs.add(nic, device=DYNAMIC_VNIC)
+        else:
+            pf = min(PFS, key=lambda pf: len(self.sysfs.vfs(pf)))
+            self.sysfs.add(nic, device=VF, pf=pf)
+
+    def _link(self, nic):
+        """Return shell commands that make a NIC, as libvirtd sees it."""
+        return '\n'.join((
+            'ip link add {0} address {1} type veth peer name fabric{2}',
+            'ip link set fabric{2} up; ip link set {0} up', self._show_device(nic),
+        )).format(nic, IDLE, next(self._peers))
+
+    def _show_device(self, nic):
+        """Return a shell command that lets libvirtd find a VF's PF, and a PF's VFs."""
+        if self.kind == VNICS:
+            return ''
+        view = self.path('/view/' + nic)
+        os.makedirs(view, exist_ok=True)
+        if not os.path.lexists(view + '/device'):
+            os.symlink(self.sysfs.device(nic), view + '/device')
+        return 'mount --bind {} /sys/devices/virtual/net/{}'.format(shlex.quote(view), nic)
 
     def add_nic(self, nic):
         """Give the host one more VM-FEX NIC."""
+        self._add_to_sysfs(nic)
         self.run('sh', '-ec', self._link(nic))
-        self.sysfs.add(nic)
 
     def remove_nic(self, nic):
         self.run('ip', 'link', 'del', nic)
         self.sysfs.remove(nic)
+
+    def set_pf(self, pf, state):
+        """Set a PF up or down."""
+        self.run('ip', 'link', 'set', pf, state)
+        self.sysfs.set_link(pf, UP if state == 'up' else DOWN)
+
+    def nic_of(self, port):
+        """Return the name of the NIC that the fabric knows as that port: as itself, or as PF/number."""
+        pf, _, number = port.partition('/')
+        return self.sysfs.vfs(pf)[int(number)] if number else port
 
     def idle_nics(self):
         """Return the names of those of the host's pool NICs that have no VM's MAC."""
@@ -224,21 +263,21 @@ class Host:
             domain.destroy()
         self.kill_libvirtd('TERM')
         self.run('rm', '-rf', '/run/libvirt')
+        self.sysfs.rename(renamed)
         for old in renamed:
             self.run('ip', 'link', 'set', old, 'down', 'name', 'old-' + old)
-            self.sysfs.remove(old)
         for old, new in renamed.items():
-            self.run('ip', 'link', 'set', 'old-' + old, 'up', 'name', new)
-            self.sysfs.add(new)
+            self.run('sh', '-ec', 'ip link set old-{0} up name {1}\n{2}'.format(
+                old, new, self._show_device(new)))
         mac = '00:25:b5:00:{:02x}:02'.format(self.number)
-        self.run('sh', '-ec', self._link(own) + '; ip link set {} address {}'.format(own, mac))
         self.sysfs.add(own, mac, device=VNIC)
+        self.run('sh', '-ec', self._link(own) + '\nip link set {} address {}'.format(own, mac))
         self.pool = [renamed.get(nic, nic) for nic in self.pool]
         self.start_libvirtd()
 
     def mac(self, nic):
         """Return the MAC that a NIC really has."""
-        return self.run('cat', '/sys/class/net/{}/address'.format(nic)).strip()
+        return self.run('ip', '-o', 'link', 'show', nic).split('link/ether ')[1].split()[0]
 
     def restart_libvirtd(self):
         self.kill_libvirtd('TERM')
@@ -272,9 +311,9 @@ class Host:
 
 
 @contextlib.contextmanager
-def make_lab(folder, library, hooks):
+def make_lab(folder, library, hooks, kind=VNICS):
     """Give the hosts of a lab, alpha and beta on a fabric, by name; in that new folder."""
     fabric = Fabric(os.path.join(folder, 'fabric'))
     with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(Host(name, os.path.join(folder, name), hooks, library, fabric))
-               for name in NAMES[:2]}
+        yield {name: stack.enter_context(Host(name, os.path.join(folder, name), hooks, library, fabric,
+                                              kind=kind)) for name in NAMES[:2]}

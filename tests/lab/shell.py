@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make lab: a shell in a running lab. Its command vm comes back here, through a socket."""
+"""make lab: a shell in a running lab, with KIND=vfs of SR-IOV hosts. Its command vm comes back here, through a
+socket.
+"""
 
 import contextlib
 import json
@@ -111,14 +113,14 @@ def main():
     import libvirt
 
     from tests.lab.fabric import compile_fabric
-    from tests.lab.hosts import make_lab
+    from tests.lab.hosts import VNICS, make_lab
 
     libvirt.registerErrorHandler(lambda context, error: None, None)
     with tempfile.TemporaryDirectory(prefix='vmfex-lab-') as tmp:
         library, bin_ = os.path.join(tmp, 'fabric.so'), os.path.join(tmp, 'bin')
         compile_fabric(library)
         os.mkdir(bin_)
-        with make_lab(tmp, library, HOOKS) as hosts:
+        with make_lab(tmp, library, HOOKS, os.environ.get('KIND') or VNICS) as hosts:
             serve(os.path.join(tmp, 'socket'), Commands(hosts))
             write_script(bin_ + '/vm', 'PYTHONPATH="{}" exec "{}" -m tests.lab.shell "{}" "$@"'.format(
                 TREE, sys.executable, os.path.join(tmp, 'socket')))

@@ -62,13 +62,39 @@ class Sysfs:
 
     def remove(self, nic):
         link = os.path.join(self.class_net, nic)
-        folder = os.path.realpath(link)
+        if os.path.exists(os.path.join(link, 'device')):
+            device = self.device(nic)
+            if os.path.exists(os.path.join(device, 'physfn')):
+                pf = os.path.realpath(os.path.join(device, 'physfn'))
+                for name in os.listdir(pf):
+                    if os.path.realpath(os.path.join(pf, name)) == device:
+                        os.unlink(os.path.join(pf, name))
+            shutil.rmtree(device)
+        else:
+            shutil.rmtree(os.path.realpath(link))
         os.unlink(link)
-        shutil.rmtree(folder)
+
+    def rename(self, renamed):
+        """Give NICs other names, a dict of old to new ones, as at a reboot."""
+        devices = {old: self.device(old) for old in renamed}
+        for old in renamed:
+            os.unlink(os.path.join(self.class_net, old))
+        for old, new in renamed.items():
+            parent = os.path.relpath(devices[old], self.root)
+            os.rename(os.path.join(devices[old], 'net', old), os.path.join(devices[old], 'net', new))
+            os.symlink(os.path.join('..', '..', parent, 'net', new), os.path.join(self.class_net, new))
 
     def device(self, nic):
         """Return the folder of a NIC's PCI function."""
         return os.path.realpath(os.path.join(self.class_net, nic, 'device'))
+
+    def vfs(self, pf):
+        """Return the names of a PF's VFs, by number."""
+        device, names = self.device(pf), {}
+        for link in os.listdir(device):
+            if link.startswith('virtfn'):
+                names[int(link[6:])] = os.listdir(os.path.join(device, link, 'net'))[0]
+        return names
 
     def make_own(self, nic):
         """Let a VM-FEX NIC become the host's own: after a reboot, another NIC may have that name."""

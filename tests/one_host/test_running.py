@@ -10,6 +10,7 @@ import pytest
 
 from tests.fake_vdsm.runner import HookError
 from tests.lab import guest
+from tests.lab.kinds import ON_BOTH_KINDS
 from tests.lab.vm import FILTER, PORT, VM, nic_xml
 from tests.lab.wait import wait_for
 
@@ -25,6 +26,7 @@ def update_xml(mac, link, form='bridge', network='ovirtmgmt', extra=''):
                                                               'type="{}"'.format(form))
 
 
+@ON_BOTH_KINDS
 def test_nic_is_plugged_into_a_running_vm_and_unplugged(fabric, alpha, tmp_path):
     vm = VM()
     vm.add_profile(PLUGGED, 'Plugged')
@@ -60,6 +62,7 @@ def test_nic_is_plugged_into_a_running_vm_and_unplugged(fabric, alpha, tmp_path)
     assert alpha.pool_nics()['eth5'] == 0
 
 
+@ON_BOTH_KINDS
 def test_first_nic_on_the_pool_is_plugged_into_a_vm_on_a_host_without_a_pool(alpha):
     vm = VM(profiles=())
     vm.start(alpha)
@@ -108,6 +111,7 @@ def test_link_is_switched_off_and_on(fabric, alpha, form):
     assert alpha.pool_nics()['eth3'] == alpha.pool_nics()['eth4'] == 1
 
 
+@ON_BOTH_KINDS
 def test_link_is_switched_while_all_nics_of_the_host_are_taken(alpha):
     """Were its port released for a moment, the NIC could not get one back."""
     vms = [VM(number) for number in range(4)] + [VM(4, profiles=('P',))]

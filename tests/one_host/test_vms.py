@@ -9,9 +9,11 @@ import libvirt
 import pytest
 
 from tests.fake_vdsm.runner import HookError
+from tests.lab.kinds import ON_BOTH_KINDS
 from tests.lab.vm import VM
 
 
+@ON_BOTH_KINDS
 def test_vm_starts_on_its_port_profiles_and_stops(fabric, alpha):
     vm = VM()
     vm.start(alpha)
@@ -31,6 +33,7 @@ def test_vm_starts_on_its_port_profiles_and_stops(fabric, alpha):
     assert set(alpha.pool_nics().values()) == {0}
 
 
+@ON_BOTH_KINDS
 def test_suspended_vm_resumes_on_a_host_that_lost_its_pool(fabric, alpha):
     vm = VM()
     vm.start(alpha)
@@ -49,6 +52,7 @@ def test_suspended_vm_resumes_on_a_host_that_lost_its_pool(fabric, alpha):
     assert vm.runs_on(alpha)
 
 
+@ON_BOTH_KINDS
 def test_first_vm_start_puts_the_pool_right_after_a_reboot_with_renamed_nics(fabric, alpha):
     vm = VM()
     vm.start(alpha)
@@ -85,6 +89,7 @@ def test_nics_that_come_while_a_vm_is_on_the_pool_are_used_after_the_last_vm_lef
     assert sorted(nic for vm in vms[:10] for nic in vm.vic_nics(alpha).values()) == sorted(alpha.pool)
 
 
+@ON_BOTH_KINDS
 def test_ten_vms_at_once_on_a_host_with_no_pool(fabric, alpha):
     for i in range(12, 23):
         alpha.add_nic('eth{}'.format(i))
@@ -99,6 +104,7 @@ def test_ten_vms_at_once_on_a_host_with_no_pool(fabric, alpha):
         (vm.uuid, profile) for vm in vms for profile in vm.profiles.values())
 
 
+@ON_BOTH_KINDS
 def test_refused_profile_stops_the_start_with_libvirts_message(fabric, alpha):
     vm = VM()
     fabric.refuse('Profile2')
@@ -126,6 +132,7 @@ def plug_refused(host, vm):
         assert vm.macs[0] not in runs.nics(host)
 
 
+@ON_BOTH_KINDS
 @pytest.mark.parametrize('attempt', [start_refused, plug_refused])
 def test_refused_profile_costs_the_host_no_nic(fabric, alpha, attempt):
     """libvirt may leave a VM's MAC on a NIC whose association failed."""
@@ -149,6 +156,7 @@ def test_refused_profile_costs_the_host_no_nic(fabric, alpha, attempt):
     assert list(alpha.pool_nics().values()) == 9 * [1]
 
 
+@ON_BOTH_KINDS
 def test_slow_fabric_is_waited_for(fabric, alpha):
     vm = VM(profiles=('P',))
     fabric.be_slow(2)

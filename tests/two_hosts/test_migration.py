@@ -5,9 +5,11 @@ import libvirt
 import pytest
 
 from tests.fake_vdsm.runner import HookError
+from tests.lab.kinds import ON_ALL_PAIRS
 from tests.lab.vm import FILTER, PORT, VM, nic_xml
 
 
+@ON_ALL_PAIRS
 def test_vm_migrates_there_and_back_live(fabric, alpha, beta):
     vm = VM()
     vm.start(alpha)
@@ -70,6 +72,7 @@ def test_migration_to_a_host_that_cannot_take_the_vm_is_refused_before_it_begins
     assert alpha.pool_nics()['eth3'] == alpha.pool_nics()['eth4'] == 1
 
 
+@ON_ALL_PAIRS
 @pytest.mark.parametrize('vm', [VM(), VM(profiles=(), own=('Own', 'Own'))], ids=['dictionary', 'own'])
 def test_nic_that_is_switched_off_migrates_switched_off(alpha, beta, vm):
     vm.start(alpha)
@@ -95,6 +98,7 @@ def test_destination_looks_at_the_nics_on_the_pool_alone(alpha, beta, property_)
     assert 'direct-pool started' in vm.migrate(alpha, beta)
 
 
+@ON_ALL_PAIRS
 def test_refused_profile_costs_the_destination_no_nic(fabric, alpha, beta):
     """libvirt may leave a VM's MAC on a NIC whose association failed."""
     stays, vm = VM(1, profiles=('P',)), VM(2, profiles=('Refused',))
