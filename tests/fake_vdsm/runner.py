@@ -25,6 +25,10 @@ class HookError(Exception):
         self.left = left
         self.status = status
 
+    def says(self, text):
+        """Tell whether this is the one line of the hook that begins with that text."""
+        return str(self).startswith('vmfex: ' + text) and str(self).count('\n') == 1
+
 
 @functools.lru_cache(maxsize=None)
 def find_vdsm():

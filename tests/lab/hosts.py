@@ -66,6 +66,12 @@ exec env --ignore-signal=CHLD cat
 """
 
 
+def network_xml(nics, mode='passthrough', settings=''):
+    """Return a definition of direct-pool with these NICs, and with other elements."""
+    return "<network><name>direct-pool</name><forward mode='{}'>{}</forward>{}</network>".format(
+        mode, ''.join("<interface dev='{}'/>".format(nic) for nic in nics), settings)
+
+
 class Host:
     """
     A host with its NICs, of which those in pool are VM-FEX NICs.
@@ -226,6 +232,15 @@ class Host:
         return run_hooks(os.path.join(self.hooks, point), xml, env, vm_id,
                          [*self.hook_command(), *command], self.vdsm)
 
+    def calls_of_hook(self, point, xml, vmfex, vm_id=None):
+        """Run the hooks of a hook point. Returns the names of the calls to libvirt that they made."""
+        log = self.path('/run/calls')
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(log)
+        self.hook(point, xml, vmfex, vm_id, env={'FAULT_LOG': log})
+        with open(log) as calls:
+            return calls.read().split()
+
     # libvirtd
 
     def start_libvirtd(self):
@@ -291,8 +306,22 @@ class Host:
                                       + self.path('/run/libvirt/libvirt-sock'))
         return self._conn
 
+    @property
+    def net(self):
+        """direct-pool, a virNetwork."""
+        return self.conn.networkLookupByName('direct-pool')
+
+    def redefine_pool(self, nics, settings=''):
+        """Give direct-pool another definition for its next start."""
+        return self.conn.networkDefineXML(network_xml(nics, settings=settings + '<uuid>{}</uuid>'.format(
+            self.net.UUIDString())))
+
+    def pool_is_set_up(self):
+        """Tell whether direct-pool is active, persistent and autostarted."""
+        return (self.net.isActive(), self.net.isPersistent(), self.net.autostart()) == (1, 1, 1)
+
     def pool_xml(self, flags=0):
-        return self.conn.networkLookupByName('direct-pool').XMLDesc(flags)
+        return self.net.XMLDesc(flags)
 
     def pool_nics(self, flags=0):
         """Return direct-pool's NICs, a dict of name to connections."""

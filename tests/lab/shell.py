@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make lab: a shell in a running lab, with KIND=vfs of SR-IOV hosts. Its command vm comes back here, through a
-socket.
+"""make lab: a shell in a running lab, with KIND=vfs one of SR-IOV hosts. Its command vm comes back here,
+through a socket.
 """
 
 import contextlib

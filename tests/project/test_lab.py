@@ -85,7 +85,7 @@ def test_machine_whose_own_libvirtd_runs_is_left_alone(script, alpha):
     assert vm.on(alpha).state()[0] == libvirt.VIR_DOMAIN_RUNNING
 
 
-def test_shell_does_what_its_lines_say(tmp_path):
+def test_shell_does_what_its_lines_say():
     lines = ['vm start 1 alpha', 'alpha virsh -q list --name', 'vm migrate 1 alpha beta',
              'vm link 1 beta down', 'vm plug 1 beta', 'cut -f 1-4 $FABRIC/log', 'vm stop 1 beta',
              'echo Profile2 > $FABRIC/refuse', 'vm start 2 alpha', 'rm $FABRIC/refuse',
@@ -96,3 +96,12 @@ def test_shell_does_what_its_lines_say(tmp_path):
                  'beta\teth15\tASSOCIATE\tPlugged\n', 'libvirtError: error ',
                  'vmfex: direct-pool defined: eth3, eth4, eth6, ', 'usage: vm start', '/50_vmfex\n'):
         assert says in out, says
+
+
+def test_shell_can_have_sriov_hosts():
+    lines = ['vm start 1 alpha', 'vm migrate 1 alpha beta', 'cut -f 1-4 $FABRIC/log']
+    out = subprocess.run([sys.executable, '-m', 'tests.lab.shell'], check=True, cwd=TREE,
+                         env=dict(os.environ, KIND='vfs'), stdout=subprocess.PIPE, text=True,
+                         input='\n'.join(lines)).stdout
+    assert 'alpha\tenp6s0f0/0\tASSOCIATE\tProfile1\n' in out
+    assert 'beta\tenp6s0f1/0\tASSOCIATE\tProfile2\n' in out

@@ -74,14 +74,6 @@ def test_installed_hooks_run(installed, point):
                        if point == 'before_vm_start' else '')
 
 
-def test_installed_hook_starts_a_vm(installed, bare_host):
-    from tests.lab.vm import VM
-
-    bare_host.hooks, vm = installed, VM()
-    xml, log = bare_host.hook('before_vm_start', vm.xml, vm.vmfex)
-    assert 'direct-pool started' in log and xml.count('802.1Qbh') == 2
-
-
 def test_make_uninstall_removes_what_make_install_brought(tmp_path):
     for target in 'install', 'uninstall':
         subprocess.run(['make', '-s', '-C', TREE, target, 'DESTDIR={}'.format(tmp_path),

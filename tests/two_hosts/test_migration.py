@@ -5,6 +5,7 @@ import libvirt
 import pytest
 
 from tests.fake_vdsm.runner import HookError
+from tests.lab.hosts import network_xml
 from tests.lab.kinds import ON_ALL_PAIRS
 from tests.lab.vm import FILTER, PORT, VM, nic_xml
 
@@ -35,8 +36,7 @@ def test_vm_migrates_there_and_back_live(fabric, alpha, beta):
 
 
 def broken_pool(host, vm):
-    host.conn.networkDefineXML("<network><name>direct-pool</name><forward mode='bridge'>"
-                               "<interface dev='eth13'/></forward></network>")
+    host.conn.networkDefineXML(network_xml(['eth13'], mode='bridge'))
     return "is not the hook's, its forward mode is bridge"
 
 

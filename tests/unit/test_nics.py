@@ -326,8 +326,9 @@ def test_dictionary_wins_over_the_vnic_profile_and_the_log_says_so(move):
 
 
 def test_device_of_the_metadata_that_is_no_nic_of_the_vm_plays_no_part(move):
-    xml = with_metadata(own('P'), nic(mac=B))
-    assert move(xml, {}) == (xml, [])
+    for profile in 'P', 'a&amp;b':
+        xml = with_metadata(own(profile), nic(mac=B))
+        assert move(xml, {}) == (xml, [])
     xml = with_metadata(own('P'), nic(), mac='what')
     assert move(xml, {}) == (xml, [])
 

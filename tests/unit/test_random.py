@@ -103,3 +103,27 @@ def test_property_is_read_or_refused(vmfex, value):
 @given(profiles=dictionaries)
 def test_every_dictionary_is_read_as_it_was_written(vmfex, profiles):
     assert vmfex.parse_property(str(profiles)) == profiles
+
+
+own_profiles = st.dictionaries(st.sampled_from(MACS), st.sampled_from(['O1', 'O 2', 'O:3', '']))
+
+
+@settings(max_examples=200)
+@given(macs=st.lists(st.sampled_from(MACS), unique=True), own=own_profiles, profiles=dictionaries)
+def test_each_nic_goes_to_the_port_profile_of_the_dictionary_or_its_own(vmfex, macs, own, profiles):
+    devices = ['<o:device mac_address="{}"><o:custom><o:vmfex>{}</o:vmfex></o:custom></o:device>'.format(
+        mac.upper(), name) for mac, name in own.items()]
+    nics = ['<interface type="bridge"><mac address="{}"/><source bridge="x"/></interface>'.format(mac)
+            for mac in macs]
+    xml = ('<domain xmlns:o="http://ovirt.org/vm/1.0"><metadata><o:vm>{}</o:vm></metadata><devices>{}'
+           '</devices></domain>').format(''.join(devices), ''.join(nics))
+    new, changed, _ = vmfex.rewrite(xml.encode(), profiles)
+    expected = {mac: profiles.get(mac) or own.get(mac) or None for mac in macs}
+    found = {}
+    for nic in ElementTree.fromstring(new).iter('interface'):
+        parameters = nic.find('virtualport/parameters')
+        found[nic.find('mac').get('address')] = (
+            None if parameters is None else parameters.get('profileid'))
+    assert found == expected
+    assert changed == [mac for mac in macs if expected[mac]]
+    assert vmfex.count_on_pool(new) == len(changed)
