@@ -20,6 +20,7 @@ import libvirt
 from tests.fake_vdsm.runner import find_vdsm, run_hooks
 from tests.lab.fabric import Fabric
 from tests.lab.sysfs import DOWN, DYNAMIC_VNIC, UP, VF, VNIC, Sysfs
+from tests.lab.vm import VM
 
 # The NICs have other names on each host: eth3 to eth11, eth13 to eth21, ...
 NAMES = ('alpha', 'beta', 'gamma', 'delta')
@@ -231,6 +232,12 @@ class Host:
             env['PYTHONPATH'] = FAULTS
         return run_hooks(os.path.join(self.hooks, point), xml, env, vm_id,
                          [*self.hook_command(), *command], self.vdsm)
+
+    def prepare_pool(self, vm=None):
+        """Run the hook as at a VM's start, without starting it. Returns the pool's lines of the log."""
+        vm = vm or VM()
+        log = self.hook('before_vm_start', vm.xml, vm.vmfex, vm.uuid)[1]
+        return [line for line in log.splitlines() if 'direct-pool' in line]
 
     def calls_of_hook(self, point, xml, vmfex, vm_id=None):
         """Run the hooks of a hook point. Returns the names of the calls to libvirt that they made."""

@@ -6,9 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import signal
-import subprocess
-import time
 from xml.etree import ElementTree
 
 import libvirt
@@ -18,16 +15,8 @@ from tests.fake_vdsm.runner import HookError
 from tests.lab.hosts import ALPHA, network_xml
 from tests.lab.sysfs import VF, VNIC
 from tests.lab.vm import VM
-from tests.lab.wait import wait_for
 
 HOST_MAC = '00:25:b5:00:00:0f'
-
-
-def prepare(alpha, vm=None):
-    """Run the hook as at a VM's start, without starting it. Returns the pool's lines of the log."""
-    vm = vm or VM()
-    log = alpha.hook('before_vm_start', vm.xml, vm.vmfex, vm.uuid)[1]
-    return [line for line in log.splitlines() if 'direct-pool' in line]
 
 
 def assert_right(alpha, nics=ALPHA):
@@ -43,22 +32,22 @@ STOPPED, STARTED, AUTOSTART = ('vmfex: direct-pool ' + done for done in (
 
 
 def test_absent_pool_is_defined_started_and_autostarted(alpha):
-    assert prepare(alpha) == [DEFINED, STARTED, AUTOSTART]
+    assert alpha.prepare_pool() == [DEFINED, STARTED, AUTOSTART]
     assert_right(alpha)
 
 
 def test_right_pool_is_not_touched(alpha):
-    prepare(alpha)
+    alpha.prepare_pool()
     before = alpha.run('find', '/etc/libvirt', '/run/libvirt/network', '-printf', '%p %C@ %i\\n')
-    assert prepare(alpha) == []
+    assert alpha.prepare_pool() == []
     assert alpha.run('find', '/etc/libvirt', '/run/libvirt/network', '-printf', '%p %C@ %i\\n') == before
 
 
 def test_right_pool_needs_no_lock(alpha):
-    prepare(alpha)
+    alpha.prepare_pool()
     os.chmod(alpha.path('/run/vdsm'), 0)
     os.rename(alpha.path('/run/vdsm'), alpha.path('/run/elsewhere'))
-    assert prepare(alpha) == []
+    assert alpha.prepare_pool() == []
 
 
 def test_pool_has_the_vmfex_nics_whatever_their_mac_and_no_other(alpha):
@@ -67,39 +56,39 @@ def test_pool_has_the_vmfex_nics_whatever_their_mac_and_no_other(alpha):
     alpha.sysfs.add('eth20', HOST_MAC)  # libvirt leaves a VM's MAC there when the fabric refused it
     alpha.sysfs.add('eth21', vendor='0x8086')
     alpha.sysfs.add('dummy0', vendor=None)
-    prepare(alpha)
+    alpha.prepare_pool()
     assert_right(alpha, ALPHA + ['eth20', 'eth100'])
 
 
 @pytest.mark.parametrize('nics', [ALPHA, ['eth3'], ['eth0', 'eth99'], []])
 def test_inactive_pool_is_brought_up_to_date_and_started(alpha, nics):
     alpha.conn.networkDefineXML(network_xml(nics))
-    assert prepare(alpha) == ([DEFINED] if nics != ALPHA else []) + [STARTED, AUTOSTART]
+    assert alpha.prepare_pool() == ([DEFINED] if nics != ALPHA else []) + [STARTED, AUTOSTART]
     assert_right(alpha)
 
 
 def test_pool_keeps_its_uuid(alpha):
     net = alpha.conn.networkDefineXML(network_xml(['eth3']))
-    prepare(alpha)
+    alpha.prepare_pool()
     assert alpha.net.UUID() == net.UUID()
 
 
 def test_pool_that_is_not_autostarted_gets_autostarted(alpha):
-    prepare(alpha)
+    alpha.prepare_pool()
     alpha.net.setAutostart(0)
-    assert prepare(alpha) == [AUTOSTART]
+    assert alpha.prepare_pool() == [AUTOSTART]
     assert_right(alpha)
 
 
 def test_transient_pool_is_made_persistent(alpha):
     alpha.conn.networkCreateXML(network_xml(ALPHA))
-    assert prepare(alpha) == [DEFINED, AUTOSTART]
+    assert alpha.prepare_pool() == [DEFINED, AUTOSTART]
     assert_right(alpha)
 
 
 def test_wrong_transient_pool_is_replaced(alpha):
     alpha.conn.networkCreateXML(network_xml(['eth0', 'eth3']))
-    assert prepare(alpha) == [DEFINED, STOPPED, STARTED, AUTOSTART]
+    assert alpha.prepare_pool() == [DEFINED, STOPPED, STARTED, AUTOSTART]
     assert_right(alpha)
 
 
@@ -107,14 +96,14 @@ def test_transient_pool_in_use_is_made_persistent_and_runs_on(alpha):
     VM(1).start(alpha)
     alpha.net.undefine()
     before = alpha.pool_xml()
-    assert prepare(alpha) == [NEXT + ', '.join(ALPHA), AUTOSTART]
+    assert alpha.prepare_pool() == [NEXT + ', '.join(ALPHA), AUTOSTART]
     assert alpha.pool_xml() == before
     assert_right(alpha)
 
 
 def test_order_of_the_nics_in_a_pool_plays_no_part(alpha):
     alpha.conn.networkDefineXML(network_xml(reversed(ALPHA))).create()
-    assert prepare(alpha) == [AUTOSTART]
+    assert alpha.prepare_pool() == [AUTOSTART]
 
 
 @pytest.mark.parametrize('nics', [ALPHA[:-1], ALPHA + ['eth99'], ['eth0'] + ALPHA])
@@ -122,14 +111,14 @@ def test_nics_came_or_went_while_no_vm_is_on_the_pool(alpha, nics):
     net = alpha.conn.networkDefineXML(network_xml(nics))
     net.create()
     net.setAutostart(1)
-    assert prepare(alpha) == [DEFINED, STOPPED, STARTED]
+    assert alpha.prepare_pool() == [DEFINED, STOPPED, STARTED]
     assert_right(alpha)
 
 
 def test_nic_of_the_host_itself_leaves_the_pool(alpha):
-    prepare(alpha)
+    alpha.prepare_pool()
     alpha.sysfs.make_own('eth5')
-    assert prepare(alpha)[1:] == [STOPPED, STARTED]
+    assert alpha.prepare_pool()[1:] == [STOPPED, STARTED]
     assert_right(alpha, [nic for nic in ALPHA if nic != 'eth5'])
 
 
@@ -139,15 +128,15 @@ def test_while_vms_are_on_the_pool_only_its_next_definition_changes(alpha):
     alpha.add_nic('eth12')
     alpha.remove_nic('eth9')
     alpha.sysfs.make_own('eth10')
-    log = prepare(alpha, VM(2))
+    log = alpha.prepare_pool(VM(2))
     right = ['eth3', 'eth4', 'eth5', 'eth6', 'eth7', 'eth8', 'eth11', 'eth12']
     assert log == [NEXT + ', '.join(right)]
     assert alpha.pool_xml() == before
     assert alpha.next_pool_nics() == right
-    assert prepare(alpha, VM(2)) == []  # not again
+    assert alpha.prepare_pool(VM(2)) == []  # not again
 
     VM(1).stop(alpha)
-    assert prepare(alpha) == [STOPPED, STARTED]
+    assert alpha.prepare_pool() == [STOPPED, STARTED]
     assert_right(alpha, right)
 
 
@@ -155,9 +144,9 @@ def test_vm_is_not_put_on_a_nic_that_is_no_vmfex_nic_by_now(alpha):
     VM(1).start(alpha)
     before = alpha.pool_xml(), alpha.pool_xml(libvirt.VIR_NETWORK_XML_INACTIVE)
     alpha.sysfs.make_own('eth6')
-    assert prepare(alpha, VM(2, ('P',)))
+    assert alpha.prepare_pool(VM(2, ('P',)))
     with pytest.raises(HookError, match='^vmfex: direct-pool would give this VM eth6, which is no'):
-        prepare(alpha, VM(2))
+        alpha.prepare_pool(VM(2))
     assert alpha.pool_xml() == before[0]
 
 
@@ -169,7 +158,7 @@ def test_vm_is_not_put_on_a_nic_that_is_no_vmfex_nic_by_now(alpha):
 def test_network_of_another_kind_is_refused_and_left_alone(alpha, xml, mode):
     before = alpha.conn.networkDefineXML(xml).XMLDesc()
     with pytest.raises(HookError, match="is not the hook's, its forward mode is " + mode):
-        prepare(alpha)
+        alpha.prepare_pool()
     assert alpha.pool_xml() == before
 
 
@@ -177,7 +166,7 @@ def test_host_without_vmfex_nics_is_refused(alpha):
     for nic in ALPHA:
         alpha.sysfs.make_own(nic)
     with pytest.raises(HookError) as error:
-        prepare(alpha)
+        alpha.prepare_pool()
     assert str(error.value).startswith('vmfex: direct-pool has 0 free NICs of 0, this VM needs 2: ')
     assert alpha.conn.listNetworks() == alpha.conn.listDefinedNetworks() == []
 
@@ -200,7 +189,7 @@ def test_refused_vm_changes_nothing(alpha):
         alpha.remove_nic(nic)
     before = alpha.pool_xml(), alpha.pool_xml(libvirt.VIR_NETWORK_XML_INACTIVE)
     with pytest.raises(HookError, match='^vmfex: direct-pool has 1 free NIC of 3, this VM needs 2'):
-        prepare(alpha, VM(2))
+        alpha.prepare_pool(VM(2))
     assert before == (alpha.pool_xml(), alpha.pool_xml(libvirt.VIR_NETWORK_XML_INACTIVE))
 
 
@@ -215,45 +204,15 @@ def test_vm_that_takes_no_nic_of_the_pool_starts_without_one(alpha):
 @pytest.mark.parametrize('run', range(3))
 def test_twenty_hooks_at_once_make_one_pool(alpha, run):
     with concurrent.futures.ThreadPoolExecutor(20) as executor:
-        logs = list(executor.map(lambda _: prepare(alpha), range(20)))
+        logs = list(executor.map(lambda _: alpha.prepare_pool(), range(20)))
     assert sorted(filter(None, logs)) == [[DEFINED, STARTED, AUTOSTART]]
     assert_right(alpha)
-
-
-def test_lock_is_waited_for_and_let_go_when_its_holder_dies(alpha):
-    with concurrent.futures.ThreadPoolExecutor() as executor:
-        with locked(alpha) as waits:
-            hook = executor.submit(prepare, alpha)
-            wait_for(waits)
-            assert alpha.conn.listAllNetworks() == []
-        assert hook.result() == [DEFINED, STARTED, AUTOSTART]
-
-
-def waits_for_lock(alpha):
-    """Tell whether a process waits for the hooks' lock."""
-    inode = ':{} '.format(os.stat(alpha.path('/run/vdsm/hook-vmfex.lock')).st_ino)
-    with open('/proc/locks') as locks:
-        return any('->' in line and inode in line for line in locks)
-
-
-def test_libvirtd_that_is_down_is_one_line(alpha):
-    alpha.kill_libvirtd()
-    with pytest.raises(HookError) as error:
-        prepare(alpha)
-    assert error.value.says('libvirt failed: Failed to connect socket to ')
-
-
-def test_missing_folder_of_the_lock_is_one_line(alpha):
-    os.rmdir(alpha.path('/run/vdsm'))
-    with pytest.raises(HookError) as error:
-        prepare(alpha)
-    assert error.value.says('[Errno 2] No such file or directory: ')
 
 
 def test_256_nics_are_pooled_in_the_order_a_person_counts(alpha):
     for i in range(12, 259):
         alpha.sysfs.add('eth{}'.format(i))
-    prepare(alpha)
+    alpha.prepare_pool()
     assert_right(alpha, ['eth{}'.format(i) for i in range(3, 259)])
 
 
@@ -305,29 +264,29 @@ def test_what_an_administrator_may_keep_is_kept(alpha):
     group = "<portgroup name='other'>{}</portgroup>".format(VIRTUALPORT)
     alpha.conn.networkDefineXML(network_xml(['eth99'], settings=metadata + VIRTUALPORT + group).replace(
         '</name>', '</name><title>VIC</title><description>ours</description>'))
-    assert prepare(alpha) == [DEFINED, STARTED, AUTOSTART]
+    assert alpha.prepare_pool() == [DEFINED, STARTED, AUTOSTART]
     assert_right(alpha)
     xml = ElementTree.fromstring(alpha.pool_xml())
     assert xml.find('portgroup').get('name') == 'other' and xml.find('virtualport') is None
     assert xml.find('metadata/{urn:x}y/interface').get('dev') == 'eth99'
     if libvirt.getVersion() >= 9007000:  # which knows them
         assert (xml.find('title').text, xml.find('description').text) == ('VIC', 'ours')
-    assert prepare(alpha) == []
+    assert alpha.prepare_pool() == []
 
 
 def test_next_definition_follows_the_nics_while_vms_are_on_the_pool(alpha):
     VM(1).start(alpha)
     alpha.add_nic('eth12')
-    assert prepare(alpha, VM(2)) == [NEXT + ', '.join(ALPHA + ['eth12'])]
+    assert alpha.prepare_pool(VM(2)) == [NEXT + ', '.join(ALPHA + ['eth12'])]
     alpha.remove_nic('eth12')
-    assert prepare(alpha, VM(2)) == [NEXT + ', '.join(ALPHA)]
+    assert alpha.prepare_pool(VM(2)) == [NEXT + ', '.join(ALPHA)]
     assert_right(alpha)
 
 
 def test_next_definition_that_is_wrong_is_put_right_without_a_restart(alpha):
-    prepare(alpha)
+    alpha.prepare_pool()
     alpha.redefine_pool(['eth3'], UNFIT['vlan'])
-    assert prepare(alpha) == [DEFINED]
+    assert alpha.prepare_pool() == [DEFINED]
     assert_right(alpha)
 
 
@@ -338,7 +297,7 @@ def test_nics_with_odd_names_and_addresses(alpha):
     alpha.sysfs.add(os.fsdecode(b'eth\xff'))  # no XML can hold it
     with open(os.path.join(alpha.sysfs.class_net, 'eth3', 'address'), 'wb') as f:
         f.write(b'\xff\0')
-    prepare(alpha)
+    alpha.prepare_pool()
     assert sorted(alpha.pool_nics()) == sorted(ALPHA + ['eth\u00b2', 'eth\u0663', 'eth<&"'])
 
 
@@ -352,74 +311,3 @@ def test_autostart_that_libvirt_refuses_keeps_no_vm_from_starting(alpha):
     log = vm.start(alpha)
     assert "vmfex: direct-pool can't be set to autostart: " in log
     assert len(vm.vic_nics(alpha)) == 2
-
-
-# The file of the XML, and the end by a signal.
-
-MOUNT = 'folder=$(dirname "$_hook_domxml"); cp "$_hook_domxml" /run/xml; mount {}; exec "$0"'
-
-
-@pytest.mark.parametrize('mount, says', [
-    ('-t tmpfs -o size=4k tmpfs "$folder"; cp /run/xml "$_hook_domxml"', 'No space left on device'),
-    ('--bind "$folder" "$folder"; mount -o remount,ro,bind "$folder"', 'Read-only file system'),
-], ids=['full', 'read-only'])
-def test_file_that_cannot_be_replaced_is_named_and_no_pool_is_made(alpha, mount, says):
-    vm = VM()
-    with pytest.raises(HookError, match='^vmfex: /.* can\'t be replaced: {}; see .*\n$'.format(says)):
-        alpha.hook('before_vm_start', vm.xml, vm.vmfex,
-                   command=['unshare', '--mount', 'sh', '-c', MOUNT.format(mount)])
-    assert alpha.conn.listAllNetworks() == []
-
-
-def test_mode_of_the_file_stays_and_nothing_is_left_beside_it(alpha):
-    vm = VM()
-    _, log = alpha.hook('before_vm_start', vm.xml, vm.vmfex, command=['sh', '-c', (
-        'cd "$(dirname "$_hook_domxml")"; chmod 640 "$_hook_domxml"; touch foreign.vmfex; "$0";'
-        'stat -c "mode %a" "$_hook_domxml" >&2; rm foreign.vmfex')])
-    assert log.endswith('mode 640\n')  # and the runner finds nothing beside it
-
-
-@contextlib.contextmanager
-def locked(host):
-    holder = subprocess.Popen(['flock', host.path('/run/vdsm/hook-vmfex.lock'), 'sh', '-c',
-                               'echo locked; read line'], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE)
-    holder.stdout.readline()
-    try:
-        yield lambda: waits_for_lock(host)
-    finally:
-        holder.communicate(b'go on\n')
-
-
-@contextlib.contextmanager
-def stopped_libvirtd(host):
-    host.run('pkill', '-STOP', '-x', 'libvirtd')
-    try:
-        yield lambda: subprocess.run([*host.command(), 'pgrep', '-f', '50_vmfex'],
-                                     stdout=subprocess.DEVNULL).returncode == 0
-    finally:
-        host.run('pkill', '-CONT', '-x', 'libvirtd')
-        host.libvirtd.send_signal(signal.SIGCONT)  # nsenter stopped with it
-
-
-@pytest.mark.parametrize('hold', [locked, stopped_libvirtd])
-def test_hook_that_waits_ends_at_once_by_sigterm(alpha, hold):
-    with concurrent.futures.ThreadPoolExecutor() as executor:
-        with hold(alpha) as waits:
-            hook = executor.submit(prepare, alpha)
-            wait_for(waits)
-            time.sleep(0.5)
-            start = time.monotonic()
-            alpha.run('pkill', '-TERM', '-f', '50_vmfex')
-            with pytest.raises(HookError) as error:
-                hook.result()
-            assert time.monotonic() - start < 2
-    assert (error.value.status, error.value.xml, error.value.left) == (-15, VM().xml, [])
-    assert alpha.conn.listAllNetworks() == []
-    assert prepare(alpha) == [DEFINED, STARTED, AUTOSTART]
-
-
-@pytest.mark.parametrize('property_', ["{'00:1a:4a:16:01:51':'P'}", 'P'])
-def test_nic_without_a_mac_is_plugged_as_it_is(alpha, property_):
-    xml = '<interface type="bridge"/>'
-    assert alpha.hook('before_nic_hotplug', xml, property_) == (xml, '')

@@ -335,6 +335,12 @@ def test_nic_is_unplugged_while_it_is_updated(alpha, tc, tmp_path):
     assert error.value.says('NIC {} was unplugged while'.format(vm.macs[0]))
 
 
+@pytest.mark.parametrize('property_', ["{'00:1a:4a:16:01:51':'P'}", 'P'])
+def test_nic_without_a_mac_is_plugged_as_it_is(alpha, property_):
+    xml = '<interface type="bridge"/>'
+    assert alpha.hook('before_nic_hotplug', xml, property_) == (xml, '')
+
+
 def test_half_of_a_failover_pair_is_plugged_as_it_is(alpha):
     xml = '<interface type="hostdev"><mac address="{}"/><teaming type="transient" ' \
           'persistent="ua-1"/></interface>'.format(PLUGGED)

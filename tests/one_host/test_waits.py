@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The hook waits for the lock and for libvirt, and says what it can't wait for."""
+
+import concurrent.futures
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.fake_vdsm.runner import HookError
+from tests.lab.vm import VM
+from tests.lab.wait import wait_for
+
+LOCK = '/run/vdsm/hook-vmfex.lock'
+
+
+def is_made(log):
+    return [line.split()[2] for line in log] == ['defined:', 'started', 'set']
+
+
+def waits_for_lock(host):
+    """Tell whether a process waits for the hooks' lock."""
+    inode = ':{} '.format(os.stat(host.path(LOCK)).st_ino)
+    with open('/proc/locks') as locks:
+        return any('->' in line and inode in line for line in locks)
+
+
+@contextlib.contextmanager
+def locked(host):
+    holder = subprocess.Popen(['flock', host.path(LOCK), 'sh', '-c',
+                               'echo locked; read line'], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    try:
+        yield lambda: waits_for_lock(host)
+    finally:
+        holder.communicate(b'go on\n')
+
+
+@contextlib.contextmanager
+def stopped_libvirtd(host):
+    host.run('pkill', '-STOP', '-x', 'libvirtd')
+    try:
+        yield lambda: subprocess.run([*host.command(), 'pgrep', '-f', '50_vmfex'],
+                                     stdout=subprocess.DEVNULL).returncode == 0
+    finally:
+        host.run('pkill', '-CONT', '-x', 'libvirtd')
+        host.libvirtd.send_signal(signal.SIGCONT)  # nsenter stopped with it
+
+
+def test_lock_is_waited_for_and_let_go_when_its_holder_dies(alpha):
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        with locked(alpha) as waits:
+            hook = executor.submit(alpha.prepare_pool)
+            wait_for(waits)
+            assert alpha.conn.listAllNetworks() == []
+        assert is_made(hook.result())
+
+
+@pytest.mark.parametrize('hold', [locked, stopped_libvirtd])
+def test_hook_that_waits_ends_at_once_by_sigterm(alpha, hold):
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        with hold(alpha) as waits:
+            hook = executor.submit(alpha.prepare_pool)
+            wait_for(waits)
+            time.sleep(0.5)
+            start = time.monotonic()
+            alpha.run('pkill', '-TERM', '-f', '50_vmfex')
+            with pytest.raises(HookError) as error:
+                hook.result()
+            assert time.monotonic() - start < 2
+    assert (error.value.status, error.value.xml, error.value.left) == (-15, VM().xml, [])
+    assert alpha.conn.listAllNetworks() == []
+    assert is_made(alpha.prepare_pool())
+
+
+def test_libvirtd_that_is_down_is_one_line(alpha):
+    alpha.kill_libvirtd()
+    with pytest.raises(HookError) as error:
+        alpha.prepare_pool()
+    assert error.value.says('libvirt failed: Failed to connect socket to ')
+
+
+def test_missing_folder_of_the_lock_is_one_line(alpha):
+    os.rmdir(alpha.path('/run/vdsm'))
+    with pytest.raises(HookError) as error:
+        alpha.prepare_pool()
+    assert error.value.says('[Errno 2] No such file or directory: ')
