@@ -4,6 +4,7 @@
 import glob
 import os
 import subprocess
+import time
 
 # Says that it is up, on the serial port that the VM connects to the test's socket. It has no drivers for
 # PCI devices; it enables them, so that those that are plugged in can be looked at.
@@ -63,3 +64,14 @@ def wait_until_up(listener):
     while b'ready' not in console:
         console += serial.recv(4096)
     return serial
+
+
+def let_slots_settle(host):
+    """
+    Wait until a guest is ready for a NIC to come or go.
+
+    Before 6.1, QEMU asks it by the attention button of the slot, which a second press within 5 seconds
+    takes back (PCI Express, 6.7.1.5); and a guest that boots is busy with its slots itself.
+    """
+    if host.conn.getVersion() < 6001000:
+        time.sleep(12)

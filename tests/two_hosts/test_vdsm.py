@@ -124,11 +124,13 @@ def start_linux(vm, vdsm, tmp_path):
 def test_nic_is_plugged_and_unplugged_by_the_vdsm_that_started_the_vm(alpha, vdsm, tmp_path):
     vm = VM(profiles=())
     with start_linux(vm, vdsm, tmp_path):
+        guest.let_slots_settle(alpha)
         vdsm.plug(vm.uuid, device_xml(PLUGGED, own='Plugged', extra=UNFIT))
         assert vm.vic_nics(alpha) == {PLUGGED: 'eth3'}
         vdsm.update(vm.uuid, device_xml(PLUGGED, own='Other', link='down', extra=UNFIT))
         assert vm.nics(alpha)[PLUGGED].find('link').get('state') == 'down'
         vdsm.update(vm.uuid, device_xml(PLUGGED, own='Plugged', extra=UNFIT))
+        guest.let_slots_settle(alpha)
         vdsm.unplug(vm.uuid, device_xml(PLUGGED, own='Plugged'))
         assert PLUGGED not in vm.nics(alpha)
 
