@@ -14,6 +14,7 @@ import importlib.machinery
 import json
 import logging
 import os
+import queue
 import sys
 import tempfile
 import time
@@ -50,6 +51,7 @@ class ClientIF(mock.MagicMock):
     """The rest of VDSM, as a Vm sees it."""
 
     vms = {}
+    stopped = queue.Queue()  # an item for each VM that libvirt says has stopped
 
     def prepareVolumePath(self, path, *args):
         return path
@@ -58,6 +60,8 @@ class ClientIF(mock.MagicMock):
         vm = self.vms.get(dom.UUIDString())
         if vm and args[-1] == libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE:
             vm.onLibvirtLifecycleEvent(*args[:2], None)
+            if args[0] == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+                self.stopped.put(vm)
         elif vm and args[-1] == libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED:
             vm.onDeviceRemoved(args[0])
 
@@ -109,6 +113,8 @@ def unplug(vm_id, xml):
 def suspend(vm_id, path):
     cif.vms[vm_id].pause('Saving State')
     cif.vms[vm_id].hibernate(path)
+    # Else this Vm's end would be told to the next one.
+    cif.stopped.get(timeout=60)
 
 
 def resume(xml, path):

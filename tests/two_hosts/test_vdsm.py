@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 UNFIT = FILTER + PORT
 PLUGGED = '00:1a:4a:16:00:99'
 # libvirt's answer to VDSM's <interface type="direct"> or "network" with a <source bridge=...>.
-REFUSED = "[Mm]issing required attribute '(dev|network)'"
+REFUSED = "[Mm]issing required attribute '(dev|network)'|No <source> '(dev|network)' attribute"
 BOTH_FORMS = pytest.mark.parametrize('form', ['dictionary', 'own'])
 
 
