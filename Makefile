@@ -38,7 +38,7 @@ check: deps lint ## run all tests, as root; installs what they need
 	$(PYTHON) -m pytest
 
 check-on: ## the same in a tree of another Debian release: make check-on SUITE=trixie
-	@tests/check-on "$(SUITE)"
+	@exec tests/check-on "$(SUITE)"
 
 demo: ## show the hook at work on a sample VM and an example host, as root
 	@tests/install-deps demo

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.fake_vdsm.runner import HookError
+from tests.fake_vdsm.runner import PLAIN, HookError
 from tests.hook import TESTS
 from tests.lab.hosts import ALPHA, network_xml
 from tests.lab.vm import VM
@@ -106,6 +106,7 @@ def test_libvirtd_killed_at_every_call_of_the_hook(alpha, state, moved, report):
 
 @STATES
 def test_hook_killed_at_every_line_of_it(alpha, state, moved, tmp_path, report):
+    alpha.vdsm = PLAIN  # which is imported much faster, several hundred times
     log = tmp_path / 'lines'
     command = [sys.executable, KILL_AT_LINE]
     run(alpha, state, moved, {'KILL_AT': '0', 'KILL_LOG': str(log)}, command)

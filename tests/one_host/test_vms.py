@@ -118,44 +118,6 @@ def test_refused_profile_stops_the_start_with_libvirts_message(fabric, alpha):
     vm.start(alpha)
 
 
-def start_refused(host, vm):
-    vm.start(host)
-
-
-def plug_refused(host, vm):
-    runs = VM(5, profiles=())
-    if not runs.runs_on(host):
-        runs.start(host)
-    try:
-        runs.plug(host, vm.macs[0], 'Refused')
-    finally:
-        assert vm.macs[0] not in runs.nics(host)
-
-
-@ON_BOTH_KINDS
-@pytest.mark.parametrize('attempt', [start_refused, plug_refused])
-def test_refused_profile_costs_the_host_no_nic(fabric, alpha, attempt):
-    """libvirt may leave a VM's MAC on a NIC whose association failed."""
-    stays, typo = VM(1, profiles=('P',)), VM(2, profiles=('Refused',))
-    stays.start(alpha)
-    fabric.refuse('Refused')
-    for _ in range(3):
-        with pytest.raises(libvirt.libvirtError):
-            attempt(alpha, typo)
-        assert alpha.pool_nics()['eth4'] == 0
-        other = VM(3, profiles=('P',))
-        assert 'direct-pool' not in other.start(alpha)
-        assert list(other.vic_nics(alpha).values()) == ['eth4']
-        other.stop(alpha)
-    alpha.restart_libvirtd()
-    other.start(alpha)
-    assert list(other.vic_nics(alpha).values()) == ['eth4']
-    vms = [VM(number, profiles=('P',)) for number in range(10, 17)]
-    for vm in vms:
-        vm.start(alpha)
-    assert list(alpha.pool_nics().values()) == 9 * [1]
-
-
 @ON_BOTH_KINDS
 def test_slow_fabric_is_waited_for(fabric, alpha):
     vm = VM(profiles=('P',))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fake_vdsm.runner import HookError
 from tests.lab.hosts import network_xml
-from tests.lab.kinds import ON_ALL_PAIRS
+from tests.lab.kinds import ON_ALL_PAIRS, ON_BOTH_KINDS
 from tests.lab.vm import FILTER, PORT, VM, nic_xml
 
 
@@ -98,14 +98,49 @@ def test_destination_looks_at_the_nics_on_the_pool_alone(alpha, beta, property_)
     assert 'direct-pool started' in vm.migrate(alpha, beta)
 
 
-@ON_ALL_PAIRS
+def start_refused(host, vm):
+    vm.start(host)
+
+
+def plug_refused(host, vm):
+    runs = VM(5, profiles=())
+    if not runs.runs_on(host):
+        runs.start(host)
+    try:
+        runs.plug(host, vm.macs[0], 'Refused')
+    finally:
+        assert vm.macs[0] not in runs.nics(host)
+
+
+@ON_BOTH_KINDS
+@pytest.mark.parametrize('attempt', [start_refused, plug_refused])
+def test_refused_profile_costs_the_host_no_nic(fabric, alpha, beta, attempt):
+    """libvirt may leave a VM's MAC on a NIC whose association failed."""
+    stays, typo, other = VM(1, profiles=('P',)), VM(2, profiles=('Refused',)), VM(3, profiles=('P',))
+    stays.start(alpha)
+    fabric.refuse('Refused')
+    for number in range(4):
+        if number == 3:
+            alpha.restart_libvirtd()
+        with pytest.raises(libvirt.libvirtError):
+            attempt(alpha, typo)
+        assert alpha.pool_nics()['eth4'] == 0
+        assert 'direct-pool' not in other.start(alpha)
+        assert list(other.vic_nics(alpha).values()) == ['eth4']
+        other.migrate(alpha, beta)
+        other.stop(beta)
+
+
+@ON_BOTH_KINDS
 def test_refused_profile_costs_the_destination_no_nic(fabric, alpha, beta):
     """libvirt may leave a VM's MAC on a NIC whose association failed."""
     stays, vm = VM(1, profiles=('P',)), VM(2, profiles=('Refused',))
     stays.start(beta)
     vm.start(alpha)
     fabric.refuse('Refused')
-    for _ in range(3):
+    for number in range(4):
+        if number == 3:
+            beta.restart_libvirtd()
         with pytest.raises(libvirt.libvirtError):
             vm.migrate(alpha, beta)
         assert vm.runs_on(alpha) and beta.pool_nics()['eth14'] == 0
@@ -114,7 +149,6 @@ def test_refused_profile_costs_the_destination_no_nic(fabric, alpha, beta):
         assert list(other.vic_nics(beta).values()) == ['eth14']
         other.migrate(beta, alpha)
         other.stop(alpha)
-    beta.restart_libvirtd()
     fabric.refuse(None)
     vm.migrate(alpha, beta)
     assert list(vm.vic_nics(beta).values()) == ['eth14']
