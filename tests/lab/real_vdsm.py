@@ -8,7 +8,7 @@ import sys
 
 from tests.fake_vdsm.runner import PLAIN, find_vdsm, hook_environment
 from tests.hook import TESTS
-from tests.lab.vm import alias_of, nic_xml
+from tests.lab.vm import CUSTOM, alias_of, nic_xml
 
 DRIVER = os.path.join(TESTS, 'lab', 'vdsm_driver.py')
 
@@ -97,7 +97,6 @@ DEVICE = """\
   </metadata>
 </hotplug>
 """
-CUSTOM = '<ovirt-vm:custom><ovirt-vm:vmfex>{}</ovirt-vm:vmfex></ovirt-vm:custom>'
 
 
 def device_xml(mac, network='ovirtmgmt', own=None, **nic):

@@ -28,7 +28,7 @@ NIC = """\
       </tune>
     </interface>
 """
-# What the metadata says of a NIC, and of its vNIC profile's custom property.
+# What the metadata says of a NIC, and of a custom property: a vNIC profile's or the VM's.
 DEVICE = """
       <ovirt-vm:device alias="{alias}" mac_address="{mac}">{custom}</ovirt-vm:device>"""
 CUSTOM = '<ovirt-vm:custom><ovirt-vm:vmfex>{}</ovirt-vm:vmfex></ovirt-vm:custom>'
