@@ -8,12 +8,14 @@ libexecdir := $(prefix)/libexec
 hooksdir := $(libexecdir)/vdsm/hooks
 
 PYTHON := /usr/bin/python3
+# How many tests run side by side: they wait more than they work.
+JOBS := $(shell echo $$(($$(nproc) + 1)))
 HOOKS := $(wildcard hooks/*/50_vmfex)
 DIST := $(NAME)-$(VERSION).tar.gz
 # Only EL's rpm knows what is installed; Debian's has no packages in its database.
 RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps)
 
-.PHONY: help install uninstall dist rpm check check-on demo lab bench lint clean deps
+.PHONY: help install uninstall dist rpm check unit check-on demo lab bench lint clean deps
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-11s%s\n", $$1, $$2}'
@@ -24,9 +26,12 @@ install: ## install the hook, below DESTDIR
 	    cp -P --remove-destination $$hook "$(DESTDIR)$(hooksdir)/$${hook#hooks/}" || exit 1; \
 	done
 	chmod 755 "$(DESTDIR)$(hooksdir)/before_vm_start/50_vmfex"
+	install -d "$(DESTDIR)$(hooksdir)/vmfex"
+	install -m 644 hooks/vmfex/*.py "$(DESTDIR)$(hooksdir)/vmfex"
 
 uninstall: ## remove the installed hook, below DESTDIR
 	for hook in $(HOOKS); do rm -f "$(DESTDIR)$(hooksdir)/$${hook#hooks/}"; done
+	rm -rf "$(DESTDIR)$(hooksdir)/vmfex"
 
 dist: ## make the source archive
 	git archive --prefix=$(NAME)-$(VERSION)/ -o $(DIST) HEAD
@@ -35,7 +40,12 @@ rpm: dist ## build the RPMs in rpmbuild/RPMS and rpmbuild/SRPMS
 	rpmbuild $(RPMBUILD_FLAGS) --define '_topdir $(CURDIR)/rpmbuild' -ta $(DIST)
 
 check: deps lint ## run all tests, as root; installs what they need
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n $(JOBS) --all-messages
+
+unit: ## run the tests that need neither root nor libvirt, in seconds; installs nothing
+	@$(PYTHON) -c 'import pytest' 2>/dev/null || \
+	    { echo "make unit: pytest is missing, install python3-pytest (and python3-hypothesis)"; exit 1; } >&2
+	$(PYTHON) -m pytest tests/unit
 
 check-on: ## the same in a tree of another Debian release: make check-on SUITE=trixie
 	@exec tests/check-on "$(SUITE)"
@@ -52,7 +62,8 @@ bench: deps ## measure what the hook costs, as root
 
 lint: build/venv ## check the style
 	build/venv/bin/ruff check .
-	build/venv/bin/vermin --quiet --no-tips --target=3.6- --violations hooks/before_vm_start/50_vmfex
+	build/venv/bin/ruff format --check .
+	build/venv/bin/vermin --quiet --no-tips --target=3.6- --violations hooks/before_vm_start/50_vmfex hooks/vmfex
 
 clean: ## remove what was built
 	rm -rf build rpmbuild dist *.egg-info $(NAME)-*.tar.gz .pytest_cache .hypothesis .ruff_cache

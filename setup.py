@@ -26,7 +26,12 @@ setup(
     install_requires=['libvirt-python'],
     packages=[],
     py_modules=[],
-    # Links become copies; the hook goes by the folder that it is called in.
-    data_files=[(os.path.join('libexec', 'vdsm', os.path.dirname(hook)), [hook])
-                for hook in glob.glob('hooks/*/50_vmfex')],
+    # Links become copies; the hook goes by the folder that it is called in, and finds the modules beside it.
+    data_files=[
+        (
+            os.path.join('libexec', 'vdsm', folder),
+            glob.glob(folder + '/50_vmfex') + glob.glob(folder + '/*.py'),
+        )
+        for folder in glob.glob('hooks/*')
+    ],
 )

@@ -2,34 +2,24 @@
 
 import glob
 import os
-import signal
 import subprocess
-import sys
-import threading
+import tempfile
 
 import pytest
 
-from tests import hook
-from tests.fake_vdsm import runner
+from tests import messages, vdsm_runner
 from tests.hook import HOOKS, INSTALLED, TESTS, TREE
-
-sys.dont_write_bytecode = True
 
 
 def pytest_report_header(config):
-    vdsm = runner.find_vdsm()
-    return 'VDSM: {}'.format('installed' if vdsm is None else
-                             'the plain fake' if vdsm == runner.PLAIN else vdsm)
+    vdsm = vdsm_runner.find_vdsm()
+    return 'VDSM: {}'.format(
+        'installed' if vdsm is None else 'the plain fake' if vdsm == vdsm_runner.PLAIN else vdsm
+    )
 
 
 @pytest.fixture(scope='session')
-def vmfex():
-    """The hook as a module, for its functions."""
-    return hook.load()
-
-
-@pytest.fixture(scope='session')
-def domain_xml():
+def domain_of_the_engine():
     """A whole domain as the engine sends it, with NICs of all kinds."""
     with open(os.path.join(TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
         return f.read()
@@ -38,27 +28,18 @@ def domain_xml():
 @pytest.fixture
 def run_hook():
     """Calls the hooks of a hook point as VDSM does. Returns the XML and the log, or raises."""
+
     def run(point, xml, vmfex=None, **kwargs):
-        kwargs.setdefault('vdsm', runner.find_vdsm())
-        return runner.run_hooks(os.path.join(HOOKS, point), xml,
-                                {} if vmfex is None else {'vmfex': vmfex}, **kwargs)
+        kwargs.setdefault('vdsm', vdsm_runner.find_vdsm())
+        return vdsm_runner.run_hooks(
+            os.path.join(HOOKS, point), xml, {} if vmfex is None else {'vmfex': vmfex}, **kwargs
+        )
+
     return run
 
 
-# A test that hangs ends the run; before that, faulthandler_timeout in pytest.ini prints where it is.
-TIME_LIMIT = 300  # seconds
-
-
-@pytest.fixture(autouse=True)
-def time_limit():
-    timer = threading.Timer(TIME_LIMIT, os.kill, (os.getpid(), signal.SIGKILL))
-    timer.daemon = True
-    timer.start()
-    yield
-    timer.cancel()
-
-
 # Below: real libvirtds. They need root, and their modules are only imported where they are used.
+
 
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
@@ -89,10 +70,12 @@ def source_tree(tmp_path_factory):
     """A clone of this tree with its files as they are now, for what builds in the tree it is in."""
     top = str(tmp_path_factory.mktemp('source'))
     files = subprocess.check_output(['git', 'ls-files', '-z'], cwd=TREE)
-    subprocess.run(['xargs', '-0', 'cp', '--parents', '-P', '-t', top], check=True, cwd=TREE,
-                   input=files)
-    for command in (['init', '-q'], ['add', '-A'],
-                    ['-c', 'user.name=test', '-c', 'user.email=test', 'commit', '-qm', 'all']):
+    subprocess.run(['xargs', '-0', 'cp', '--parents', '-P', '-t', top], check=True, cwd=TREE, input=files)
+    for command in (
+        ['init', '-q'],
+        ['add', '-A'],
+        ['-c', 'user.name=test', '-c', 'user.email=test', 'commit', '-qm', 'all'],
+    ):
         subprocess.run(['git', *command], check=True, cwd=top)
     return top
 
@@ -100,8 +83,9 @@ def source_tree(tmp_path_factory):
 @pytest.fixture(scope='session')
 def rpm(source_tree):
     """The path of the RPM."""
-    done = subprocess.run(['make', '-s', 'rpm'], cwd=source_tree, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        ['make', '-s', 'rpm'], cwd=source_tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     assert done.returncode == 0, done.stdout.decode()
     [path] = glob.glob(source_tree + '/rpmbuild/RPMS/noarch/*.rpm')
     return path
@@ -136,8 +120,7 @@ def alpha(fabric, fabric_library, hooks_by_make, tmp_path, kinds):
     """A host with VM-FEX NICs eth3 to eth11, and with the hook from make install."""
     from tests.lab.hosts import Host
 
-    with Host('alpha', str(tmp_path / 'alpha'), hooks_by_make, fabric_library, fabric,
-              kind=kinds[0]) as host:
+    with Host('alpha', str(tmp_path / 'alpha'), hooks_by_make, fabric_library, fabric, kind=kinds[0]) as host:
         yield host
 
 
@@ -146,8 +129,7 @@ def beta(fabric, fabric_library, hooks_by_make, tmp_path, kinds):
     """Another one on the same fabric, with NICs eth13 to eth21."""
     from tests.lab.hosts import Host
 
-    with Host('beta', str(tmp_path / 'beta'), hooks_by_make, fabric_library, fabric,
-              kind=kinds[1]) as host:
+    with Host('beta', str(tmp_path / 'beta'), hooks_by_make, fabric_library, fabric, kind=kinds[1]) as host:
         yield host
 
 
@@ -160,19 +142,45 @@ def bare_host(fabric_library, hooks_by_make, tmp_path):
         yield host
 
 
-REPORT = []  # lines that are shown at the end of the run
-
-
 @pytest.fixture
-def report():
+def report(record_property):
     """Takes lines that are shown at the end of the run."""
-    return REPORT.append
+    return lambda line: record_property('report', line)
 
 
-def pytest_terminal_summary(terminalreporter):
-    in_lab = [report for reports in terminalreporter.stats.values() for report in reports
-              if '_host' in getattr(report, 'nodeid', '').split('::')[0] and hasattr(report, 'duration')]
+def pytest_addoption(parser):
+    parser.addoption(
+        '--all-messages', action='store_true', help='fail unless each message of docs/messages.md was seen'
+    )
+
+
+def pytest_configure(config):
+    if config.getoption('--all-messages') and messages.SEEN not in os.environ:
+        # Also for the processes of pytest-xdist.
+        os.environ[messages.SEEN] = os.path.join(tempfile.mkdtemp(prefix='vmfex-messages-'), 'seen')
+
+
+def pytest_sessionfinish(session):
+    if session.config.getoption('--all-messages') and not hasattr(session.config, 'workerinput'):
+        session.config.unseen_messages = messages.unseen()
+        if session.config.unseen_messages:
+            session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for row in getattr(config, 'unseen_messages', ()):
+        terminalreporter.write_line(f'FAILED: no test saw this message of docs/messages.md: {row}', red=True)
+    in_lab = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if '_host' in getattr(report, 'nodeid', '').split('::')[0] and hasattr(report, 'duration')
+    ]
     if in_lab:
         terminalreporter.section('the lab')
-        for line in REPORT + ['the lab took {:.0f} seconds'.format(sum(r.duration for r in in_lab))]:
-            terminalreporter.write_line(line)
+        for report in in_lab:
+            for name, line in report.user_properties:
+                if report.when == 'call' and name == 'report':
+                    terminalreporter.write_line(line)
+        seconds = sum(report.duration for report in in_lab)
+        terminalreporter.write_line(f'its tests took {seconds:.0f} seconds, of which some ran side by side')

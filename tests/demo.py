@@ -8,15 +8,18 @@ import subprocess
 import sys
 import tempfile
 
-from tests.fake_vdsm.runner import run_hooks
 from tests.hook import HOOKS, TESTS
 from tests.lab.sysfs import VNIC, Sysfs
 from tests.lab.vm import VM
+from tests.vdsm_runner import run_hooks
 
 
 def show(title, text):
-    print('\n\033[1m{}\033[0m\n\n{}'.format(title, text.rstrip()) if sys.stdout.isatty()
-          else '\n== {}\n\n{}'.format(title, text.rstrip()))
+    print(
+        '\n\033[1m{}\033[0m\n\n{}'.format(title, text.rstrip())
+        if sys.stdout.isatty()
+        else '\n== {}\n\n{}'.format(title, text.rstrip())
+    )
 
 
 def mount(*args):
@@ -28,12 +31,24 @@ def run(vm, pool):
     environment = {'DEMO_POOL': pool}
     if vm.vmfex:
         environment['vmfex'] = vm.vmfex
-    xml, log = run_hooks(os.path.join(HOOKS, 'before_vm_start'), vm.xml, environment, vm.uuid,
-                         vdsm=os.path.join(TESTS, 'fake_vdsm', 'demo'))
+    xml, log = run_hooks(
+        os.path.join(HOOKS, 'before_vm_start'),
+        vm.xml,
+        environment,
+        vm.uuid,
+        vdsm=os.path.join(TESTS, 'fake_vdsm', 'demo'),
+    )
     with open(pool) as f:
         pool = f.read()
-    return ''.join(difflib.unified_diff(vm.xml.splitlines(True), xml.splitlines(True),
-                                        'from the engine', 'to libvirt', n=2)), log, pool
+    return (
+        ''.join(
+            difflib.unified_diff(
+                vm.xml.splitlines(True), xml.splitlines(True), 'from the engine', 'to libvirt', n=2
+            )
+        ),
+        log,
+        pool,
+    )
 
 
 def main():
@@ -50,8 +65,10 @@ def main():
 
         vm = VM(profiles=(), own=('Profile1',))
         diff, log, _ = run(vm, os.path.join(tmp, 'pool'))
-        show('The custom property of a vNIC profile, as it comes in the metadata of a VM',
-             re.search('.*vmfex.*', vm.xml).group().strip())
+        show(
+            'The custom property of a vNIC profile, as it comes in the metadata of a VM',
+            re.search('.*vmfex.*', vm.xml).group().strip(),
+        )
         show("The VM's NICs, before and after", diff)
         show('What the hook logs', log)
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The hook of this source tree, and where things are."""
+"""The hook of this source tree, and where things are. Its modules can be imported after this one."""
 
-import importlib.machinery
-import importlib.util
 import os
+import sys
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(TESTS)
@@ -11,10 +10,5 @@ HOOKS = os.path.join(TREE, 'hooks')
 HOOK = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
 INSTALLED = '/usr/libexec/vdsm/hooks'
 
-
-def load():
-    """Return the hook as a module, for its functions."""
-    loader = importlib.machinery.SourceFileLoader('vmfex', HOOK)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader('vmfex', loader))
-    loader.exec_module(module)
-    return module
+sys.dont_write_bytecode = True
+sys.path.insert(0, HOOKS)

@@ -14,8 +14,24 @@ Request = collections.namedtuple('Request', 'host nic operation profile vm answe
 def compile_fabric(library):
     """Make the library of a fabric, a file with that path."""
     flags = subprocess.check_output(['pkg-config', '--cflags', 'libnl-3.0'], text=True)
-    subprocess.run(['gcc', '-Wall', '-Wextra', '-Werror', '-O2', '-fPIC', '-shared',
-                    *shlex.split(flags), '-o', library, SOURCE, '-ldl', '-lpthread'], check=True)
+    subprocess.run(
+        [
+            'gcc',
+            '-Wall',
+            '-Wextra',
+            '-Werror',
+            '-O2',
+            '-fPIC',
+            '-shared',
+            *shlex.split(flags),
+            '-o',
+            library,
+            SOURCE,
+            '-ldl',
+            '-lpthread',
+        ],
+        check=True,
+    )
 
 
 class Fabric:
@@ -32,13 +48,18 @@ class Fabric:
                 requests = [Request(*line.rstrip('\n').split('\t')) for line in log]
         except FileNotFoundError:
             return []
-        return [request for request in requests
-                if all(getattr(request, field) == value for field, value in fields.items())]
+        return [
+            request
+            for request in requests
+            if all(getattr(request, field) == value for field, value in fields.items())
+        ]
 
     def ports(self, host, operation):
         """Return (NIC, port profile, VM's UUID) of each such request of a host."""
-        return [(host.nic_of(request.nic), request.profile, request.vm)
-                for request in self.requests(host=host.name, operation=operation)]
+        return [
+            (host.nic_of(request.nic), request.profile, request.vm)
+            for request in self.requests(host=host.name, operation=operation)
+        ]
 
     def forget(self):
         """Start a new log."""

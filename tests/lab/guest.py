@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest that runs Linux: without an operating system a VM never lets go of a NIC."""
 
+import contextlib
 import glob
 import os
+import socket
 import subprocess
 import time
+
+import pytest
 
 # Says that it is up, on the serial port that the VM connects to the test's socket. It has no drivers for
 # PCI devices; it enables them, so that those that are plugged in can be looked at.
@@ -47,23 +51,31 @@ def make_initrd(folder):
     return initrd
 
 
-def boot_linux(vm, folder, path):
-    """Make a VM boot Linux, and connect to the unix socket with that path when it is up."""
-    kernel = sorted(glob.glob('/boot/vmlinuz-*'))[-1]
-    boot = BOOT.format(kernel=kernel, initrd=make_initrd(folder))
-    vm.xml = (vm.xml.replace('<smbios', boot + '    <smbios', 1)
-              .replace('<interface type="bridge">', SERIAL.format(path), 1)
-              .replace('<memory>32768', '<memory>131072'))
-
-
-def wait_until_up(listener):
-    """Return the serial port of a VM that boots Linux, when it is up."""
-    serial, _ = listener.accept()
-    serial.settimeout(120)
-    console = b''
-    while b'ready' not in console:
-        console += serial.recv(4096)
-    return serial
+@contextlib.contextmanager
+def linux(vm, folder, start):
+    """Make a VM boot Linux, with files in that folder; start it by calling start, and wait until it is up."""
+    kernels = sorted(glob.glob('/boot/vmlinuz-*'))
+    if not kernels:
+        pytest.skip('no kernel for a guest in /boot')
+    path = os.path.join(folder, 'up')
+    boot = BOOT.format(kernel=kernels[-1], initrd=make_initrd(folder))
+    vm.xml = (
+        vm.xml.replace('<smbios', boot + '    <smbios', 1)
+        .replace('<interface type="bridge">', SERIAL.format(path), 1)
+        .replace('<memory>32768', '<memory>131072')
+    )
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        start()
+        listener.settimeout(120)
+        serial, _ = listener.accept()
+    with serial:
+        serial.settimeout(120)
+        console = b''
+        while b'ready' not in console:
+            console += serial.recv(4096)
+        yield
 
 
 def let_slots_settle(host):

@@ -17,10 +17,11 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from tests.fake_vdsm.runner import find_vdsm, run_hooks
 from tests.lab.fabric import Fabric
+from tests.lab.networks import network_xml
 from tests.lab.sysfs import DOWN, DYNAMIC_VNIC, UP, VF, VNIC, Sysfs
 from tests.lab.vm import VM
+from tests.vdsm_runner import find_vdsm, run_hooks
 
 # The NICs have other names on each host: eth3 to eth11, eth13 to eth21, ...
 NAMES = ('alpha', 'beta', 'gamma', 'delta')
@@ -67,12 +68,6 @@ exec env --ignore-signal=CHLD cat
 """
 
 
-def network_xml(nics, mode='passthrough', settings=''):
-    """Return a definition of direct-pool with these NICs, and with other elements."""
-    return "<network><name>direct-pool</name><forward mode='{}'>{}</forward>{}</network>".format(
-        mode, ''.join("<interface dev='{}'/>".format(nic) for nic in nics), settings)
-
-
 class Host:
     """
     A host with its NICs, of which those in pool are VM-FEX NICs.
@@ -112,23 +107,37 @@ class Host:
     def __enter__(self):
         for folder in FOLDERS:
             os.makedirs(self.path(folder))
-        self._write('/etc/libvirt/libvirtd.conf', LIBVIRTD_CONF.format(
-            uuid=uuid.uuid4(), log='/var/log/libvirt/libvirtd.log'))
+        self._write(
+            '/etc/libvirt/libvirtd.conf',
+            LIBVIRTD_CONF.format(uuid=uuid.uuid4(), log='/var/log/libvirt/libvirtd.log'),
+        )
         self._write('/etc/libvirt/qemu.conf', QEMU_CONF)
         with contextlib.ExitStack() as stack:
-            self.pid = self._enter_namespaces(stack, ['unshare', '--net', '--mount', '--uts', '--pid',
-                                                      '--fork', '--kill-child'], INIT.format(
-                name=self.name,
-                binds='\n'.join('mount --bind {} {}'.format(shlex.quote(self.path(folder)), folder)
-                                for folder in FOLDERS),
-                links='\n'.join(
-                    ['ip link add {0} type bridge; ip link set {0} up'.format(bridge)
-                     for bridge in BRIDGES] + [self._link(nic) for nic in self.pfs() + self.pool])))
+            self.pid = self._enter_namespaces(
+                stack,
+                ['unshare', '--net', '--mount', '--uts', '--pid', '--fork', '--kill-child'],
+                INIT.format(
+                    name=self.name,
+                    binds='\n'.join(
+                        'mount --bind {} {}'.format(shlex.quote(self.path(folder)), folder)
+                        for folder in FOLDERS
+                    ),
+                    links='\n'.join(
+                        [
+                            'ip link add {0} type bridge; ip link set {0} up'.format(bridge)
+                            for bridge in BRIDGES
+                        ]
+                        + [self._link(nic) for nic in self.pfs() + self.pool]
+                    ),
+                ),
+            )
             # libvirtd sees the namespace's NICs, the hooks see VM-FEX NICs.
             self.hook_view = self._enter_namespaces(
-                stack, [*self.command(), 'unshare', '--mount'],
+                stack,
+                [*self.command(), 'unshare', '--mount'],
                 'mount --bind {0}/class/net /sys/class/net; mount --bind {0}/devices /sys/devices;'
-                'echo $$; echo ready; exec cat'.format(shlex.quote(self.sysfs.root)))
+                'echo $$; echo ready; exec cat'.format(shlex.quote(self.sysfs.root)),
+            )
             self.start_libvirtd()
             self._stack = stack.pop_all()
         return self
@@ -139,8 +148,13 @@ class Host:
 
     def _enter_namespaces(self, stack, command, script):
         """Run a shell script that prints its PID, then "ready". Ends it with the stack."""
-        process = subprocess.Popen([*command, 'sh', '-c', script], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, text=True, start_new_session=True)
+        process = subprocess.Popen(
+            [*command, 'sh', '-c', script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
         stack.callback(process.wait)
         stack.callback(process.stdin.close)
         stack.callback(process.stdout.close)
@@ -163,10 +177,13 @@ class Host:
 
     def _link(self, nic):
         """Return shell commands that make a NIC, as libvirtd sees it."""
-        return '\n'.join((
-            'ip link add {0} address {1} type veth peer name fabric{2}',
-            'ip link set fabric{2} up; ip link set {0} up', self._show_device(nic),
-        )).format(nic, IDLE, next(self._peers))
+        return '\n'.join(
+            (
+                'ip link add {0} address {1} type veth peer name fabric{2}',
+                'ip link set fabric{2} up; ip link set {0} up',
+                self._show_device(nic),
+            )
+        ).format(nic, IDLE, next(self._peers))
 
     def _show_device(self, nic):
         """Return a shell command that lets libvirtd find a VF's PF, and a PF's VFs."""
@@ -215,8 +232,9 @@ class Host:
 
     def run(self, *args):
         """Run a command on the host. Returns its output."""
-        return subprocess.run([*self.command(), *args], check=True, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, text=True).stdout
+        return subprocess.run(
+            [*self.command(), *args], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        ).stdout
 
     def hook(self, point, xml, vmfex=None, vm_id=None, command=(), env=None):
         """
@@ -230,8 +248,9 @@ class Host:
             env['vmfex'] = vmfex
         if {'FAULT_CALL', 'FAULT_LOG'} & set(env):
             env['PYTHONPATH'] = FAULTS
-        return run_hooks(os.path.join(self.hooks, point), xml, env, vm_id,
-                         [*self.hook_command(), *command], self.vdsm)
+        return run_hooks(
+            os.path.join(self.hooks, point), xml, env, vm_id, [*self.hook_command(), *command], self.vdsm
+        )
 
     def prepare_pool(self, vm=None):
         """Run the hook as at a VM's start, without starting it. Returns the pool's lines of the log."""
@@ -252,8 +271,12 @@ class Host:
 
     def start_libvirtd(self):
         # No other host on the machine, of this lab or another, has that PID.
-        env = {'NOTIFY_SOCKET': self.path('/run/ready'), 'LD_PRELOAD': self.library,
-               'FABRIC_INDEX': 256 * int(self.pid), 'FABRIC_HOST': self.name}
+        env = {
+            'NOTIFY_SOCKET': self.path('/run/ready'),
+            'LD_PRELOAD': self.library,
+            'FABRIC_INDEX': 256 * int(self.pid),
+            'FABRIC_HOST': self.name,
+        }
         if self.fabric:
             env['FABRIC'] = self.fabric.folder
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
@@ -262,8 +285,9 @@ class Host:
             # Not nsenter's environment: that must run without the library.
             variables = ['{}={}'.format(key, value) for key, value in env.items()]
             with open(self.path('/var/log/libvirt/stderr'), 'a') as stderr:
-                self.libvirtd = subprocess.Popen([*self.command(), 'env', *variables, 'libvirtd'],
-                                                 stdin=subprocess.DEVNULL, stderr=stderr)
+                self.libvirtd = subprocess.Popen(
+                    [*self.command(), 'env', *variables, 'libvirtd'], stdin=subprocess.DEVNULL, stderr=stderr
+                )
             while b'READY=1' not in ready.recv(4096):
                 pass
         os.unlink(self.path('/run/ready'))
@@ -289,8 +313,9 @@ class Host:
         for old in renamed:
             self.run('ip', 'link', 'set', old, 'down', 'name', 'old-' + old)
         for old, new in renamed.items():
-            self.run('sh', '-ec', 'ip link set old-{0} up name {1}\n{2}'.format(
-                old, new, self._show_device(new)))
+            self.run(
+                'sh', '-ec', 'ip link set old-{0} up name {1}\n{2}'.format(old, new, self._show_device(new))
+            )
         mac = '00:25:b5:00:{:02x}:02'.format(self.number)
         self.sysfs.add(own, mac, device=VNIC)
         self.run('sh', '-ec', self._link(own) + '\nip link set {} address {}'.format(own, mac))
@@ -309,8 +334,7 @@ class Host:
     def conn(self):
         """A connection to the host's libvirt."""
         if self._conn is None:
-            self._conn = libvirt.open('qemu+unix:///system?socket='
-                                      + self.path('/run/libvirt/libvirt-sock'))
+            self._conn = libvirt.open('qemu+unix:///system?socket=' + self.path('/run/libvirt/libvirt-sock'))
         return self._conn
 
     @property
@@ -320,8 +344,9 @@ class Host:
 
     def redefine_pool(self, nics, settings=''):
         """Give direct-pool another definition for its next start."""
-        return self.conn.networkDefineXML(network_xml(nics, settings=settings + '<uuid>{}</uuid>'.format(
-            self.net.UUIDString())))
+        return self.conn.networkDefineXML(
+            network_xml(nics, settings=settings + '<uuid>{}</uuid>'.format(self.net.UUIDString()))
+        )
 
     def pool_is_set_up(self):
         """Tell whether direct-pool is active, persistent and autostarted."""
@@ -332,8 +357,10 @@ class Host:
 
     def pool_nics(self, flags=0):
         """Return direct-pool's NICs, a dict of name to connections."""
-        return {nic.get('dev'): int(nic.get('connections', 0))
-                for nic in ElementTree.fromstring(self.pool_xml(flags)).findall('forward/interface')}
+        return {
+            nic.get('dev'): int(nic.get('connections', 0))
+            for nic in ElementTree.fromstring(self.pool_xml(flags)).findall('forward/interface')
+        }
 
     def next_pool_nics(self):
         """Return the NICs of direct-pool's persistent definition, a list of names."""
@@ -351,5 +378,9 @@ def make_lab(folder, library, hooks, kind=VNICS):
     """Give the hosts of a lab, alpha and beta on a fabric, by name; in that new folder."""
     fabric = Fabric(os.path.join(folder, 'fabric'))
     with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(Host(name, os.path.join(folder, name), hooks, library, fabric,
-                                              kind=kind)) for name in NAMES[:2]}
+        yield {
+            name: stack.enter_context(
+                Host(name, os.path.join(folder, name), hooks, library, fabric, kind=kind)
+            )
+            for name in NAMES[:2]
+        }

@@ -5,8 +5,10 @@ import pytest
 
 from tests.lab.hosts import VFS, VNICS
 
-ON_BOTH_KINDS = pytest.mark.parametrize('kinds', [(VNICS, VNICS), (VFS, VFS)], ids=[VNICS, VFS],
-                                        indirect=True)
+ON_BOTH_KINDS = pytest.mark.parametrize(
+    'kinds', [(VNICS, VNICS), (VFS, VFS)], ids=[VNICS, VFS], indirect=True
+)
 ON_VFS = pytest.mark.parametrize('kinds', [(VFS, VFS)], ids=[VFS], indirect=True)
-ON_ALL_PAIRS = pytest.mark.parametrize('kinds', [(VNICS, VNICS), (VNICS, VFS), (VFS, VFS)],
-                                       ids='-'.join, indirect=True)
+ON_ALL_PAIRS = pytest.mark.parametrize(
+    'kinds', [(VNICS, VNICS), (VNICS, VFS), (VFS, VFS)], ids='-'.join, indirect=True
+)

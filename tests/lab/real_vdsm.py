@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 
-from tests.fake_vdsm.runner import PLAIN, find_vdsm, hook_environment
 from tests.hook import TESTS
-from tests.lab.vm import CUSTOM, alias_of, nic_xml
+from tests.vdsm_runner import PLAIN, find_vdsm, hook_environment
+from tests.xml_builders import OWN, alias_of, engine_nic_xml
 
 DRIVER = os.path.join(TESTS, 'lab', 'vdsm_driver.py')
 
@@ -41,8 +41,9 @@ class Vdsm:
         env = hook_environment(vdsm=find_vdsm())
         command = [*self.host.hook_command(), '/usr/bin/python3', DRIVER, self.host.hooks]
         with open(self.log_path, 'a') as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=log, text=True, env=env)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=env
+            )
         return self
 
     def __exit__(self, *exc):
@@ -50,9 +51,10 @@ class Vdsm:
         self.process.stdout.close()
         self.process.wait(60)
 
-    def restart(self):
-        """Start VDSM anew; the VMs run on."""
+    def restart(self, meanwhile=lambda: None):
+        """Start VDSM anew; the VMs run on. meanwhile is called when it has ended."""
         self.__exit__()
+        meanwhile()
         self.__enter__()
 
     def __getattr__(self, function):
@@ -66,6 +68,7 @@ class Vdsm:
             if isinstance(result, dict) and result.get('status', {}).get('code'):
                 raise VdsmError(result['status']['message'])
             return result
+
         return call
 
     def log(self):
@@ -74,8 +77,9 @@ class Vdsm:
 
     def hook_lines(self):
         """Return the lines of the log that the README's grep finds."""
-        return subprocess.run(['grep', GREP, self.log_path], stdout=subprocess.PIPE,
-                              text=True).stdout.splitlines()
+        return subprocess.run(
+            ['grep', GREP, self.log_path], stdout=subprocess.PIPE, text=True
+        ).stdout.splitlines()
 
 
 # The README's.
@@ -101,13 +105,13 @@ DEVICE = """\
 
 def device_xml(mac, network='ovirtmgmt', own=None, **nic):
     """Return what the engine sends to plug, update or unplug a NIC."""
-    return DEVICE.format(nic_xml(mac, network, **nic).strip(), alias_of(mac), mac, network,
-                         CUSTOM.format(own) if own else '')
+    return DEVICE.format(
+        engine_nic_xml(mac, network, **nic), alias_of(mac), mac, network, OWN.format(own) if own else ''
+    )
 
 
 def vm_xml(vm):
     """Return a VM's XML with its custom properties, from which VDSM takes them."""
     if not vm.vmfex:
         return vm.xml
-    return vm.xml.replace('<ovirt-vm:clusterVersion>', CUSTOM.format(
-        vm.vmfex) + '<ovirt-vm:clusterVersion>', 1)
+    return vm.xml.replace('<ovirt-vm:clusterVersion>', OWN.format(vm.vmfex) + '<ovirt-vm:clusterVersion>', 1)

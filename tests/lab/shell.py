@@ -62,10 +62,10 @@ class Commands:
         self.vm(number).stop(self.hosts[host])
 
     def link(self, number, host, state):
-        from tests.lab.vm import nic_xml
+        from tests.xml_builders import engine_nic_xml
 
         vm = self.vm(number)
-        return vm.update(self.hosts[host], nic_xml(vm.macs[0], link=state))
+        return vm.update(self.hosts[host], engine_nic_xml(vm.macs[0], link=state))
 
     def plug(self, number, host):
         vm = self.vm(number)
@@ -75,7 +75,7 @@ class Commands:
 def answer(commands, request):
     import libvirt
 
-    from tests.fake_vdsm.runner import HookError
+    from tests.vdsm_runner import HookError
 
     try:
         name, *args = request
@@ -122,13 +122,20 @@ def main():
         os.mkdir(bin_)
         with make_lab(tmp, library, HOOKS, os.environ.get('KIND') or VNICS) as hosts:
             serve(os.path.join(tmp, 'socket'), Commands(hosts))
-            write_script(bin_ + '/vm', 'PYTHONPATH="{}" exec "{}" -m tests.lab.shell "{}" "$@"'.format(
-                TREE, sys.executable, os.path.join(tmp, 'socket')))
-            env = dict(os.environ, PATH=bin_ + ':' + os.environ['PATH'], HOOK=HOOK,
-                       FABRIC=os.path.join(tmp, 'fabric'))
+            write_script(
+                bin_ + '/vm',
+                'PYTHONPATH="{}" exec "{}" -m tests.lab.shell "{}" "$@"'.format(
+                    TREE, sys.executable, os.path.join(tmp, 'socket')
+                ),
+            )
+            env = dict(
+                os.environ,
+                PATH=bin_ + ':' + os.environ['PATH'],
+                HOOK=HOOK,
+                FABRIC=os.path.join(tmp, 'fabric'),
+            )
             for name, host in hosts.items():
-                write_script(os.path.join(bin_, name), 'exec {} "$@"'.format(
-                    ' '.join(host.command())))
+                write_script(os.path.join(bin_, name), 'exec {} "$@"'.format(' '.join(host.command())))
                 env[name.upper()] = host.sysfs.class_net
             with open(os.path.join(tmp, 'rc'), 'w') as rc:
                 rc.write("PS1='lab# '\n")

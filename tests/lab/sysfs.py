@@ -36,10 +36,14 @@ class Sysfs:
             parent = os.path.join('devices', 'virtual')
         else:
             self._slots += 1
-            parent = os.path.join('devices', 'pci0000:00', '0000:00:02.0',
-                                  '0000:{:02x}:{:02x}.{}'.format(6 + self._slots // 256,
-                                                                 self._slots // 8 % 32,
-                                                                 self._slots % 8))
+            parent = os.path.join(
+                'devices',
+                'pci0000:00',
+                '0000:00:02.0',
+                '0000:{:02x}:{:02x}.{}'.format(
+                    6 + self._slots // 256, self._slots // 8 % 32, self._slots % 8
+                ),
+            )
         folder = os.path.join(self.root, parent, 'net', nic)
         os.makedirs(folder)
         if vendor is not None:

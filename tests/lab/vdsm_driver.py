@@ -88,6 +88,7 @@ def state_of(vm):
 
 # What a test can ask for. XML is in the engine's forms.
 
+
 def create(xml):
     return state_of(start({'xml': xml}))
 

@@ -10,39 +10,9 @@ import libvirt
 import libvirt_qemu
 
 from tests.lab.wait import wait_for
+from tests.xml_builders import OWN, UNFIT, alias_of, device_xml, engine_nic_xml
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# What the engine gives a NIC, less what this machine can't start on the bridge NICs: vhost, bandwidth
-# and nwfilter's ebtables. NICs in the dictionary have their filterref: the hook takes it out.
-NIC = """\
-<interface type="bridge">
-      <model type="virtio"/>
-      <link state="{link}"/>
-      <source bridge="{bridge}"/>
-      <alias name="{alias}"/>
-      <mac address="{mac}"/>
-      <mtu size="1500"/>
-      {extra}
-      <tune>
-        <sndbuf>0</sndbuf>
-      </tune>
-    </interface>
-"""
-# What the metadata says of a NIC, and of a custom property: a vNIC profile's or the VM's.
-DEVICE = """
-      <ovirt-vm:device alias="{alias}" mac_address="{mac}">{custom}</ovirt-vm:device>"""
-CUSTOM = '<ovirt-vm:custom><ovirt-vm:vmfex>{}</ovirt-vm:vmfex></ovirt-vm:custom>'
-FILTER = '<filterref filter="vdsm-no-mac-spoofing"/>'
-PORT = '<port isolated="yes"/>'
-
-
-def alias_of(mac):
-    return 'ua-{}'.format(uuid.uuid5(uuid.NAMESPACE_OID, mac))
-
-
-def nic_xml(mac, bridge='ovirtmgmt', link='up', extra=''):
-    """Return a NIC in the engine's form."""
-    return NIC.format(mac=mac, bridge=bridge, link=link, extra=extra, alias=alias_of(mac))
 
 
 class VM:
@@ -60,13 +30,16 @@ class VM:
         self.profiles = dict(zip(self.macs, profiles))
         self.vmfex = str(self.profiles) if profiles else None
         own = dict(zip(self.macs, own))
-        nics = [nic_xml(mac, link=link, extra=FILTER + PORT if mac in {**own, **self.profiles} else '')
-                for mac, link in zip(self.macs, [*links, *['up'] * nics])]
-        devices = [DEVICE.format(mac=mac, alias=alias_of(mac), custom=CUSTOM.format(own[mac])
-                                 if mac in own else '') for mac in self.macs]
+        # What the hook takes out again stands only in those NICs that it moves: they could not start.
+        nics = [
+            engine_nic_xml(mac, link=link, extra=UNFIT if mac in {**own, **self.profiles} else '')
+            for mac, link in zip(self.macs, [*links, *['up'] * nics])
+        ]
+        devices = [device_xml(mac, OWN.format(own[mac]) if mac in own else '') for mac in self.macs]
         with open(os.path.join(HERE, 'vm.xml')) as f:
-            self.xml = f.read().format(name=self.name, uuid=self.uuid, nics='    '.join(nics),
-                                       devices=''.join(devices))
+            self.xml = f.read().format(
+                name=self.name, uuid=self.uuid, nics='    '.join(nics), devices=''.join(devices)
+            )
         self.profiles = {**own, **self.profiles}
 
     def add_profile(self, mac, profile):
@@ -90,18 +63,21 @@ class VM:
         domain = self.on(source)
         log = ''
         if hook:
-            _, log = destination.hook('before_vm_migrate_destination', domain.XMLDesc(), self.vmfex,
-                                      self.uuid)
+            _, log = destination.hook(
+                'before_vm_migrate_destination', domain.XMLDesc(), self.vmfex, self.uuid
+            )
         sockets = destination.path('/run/migration')
-        domain.migrate3(destination.conn, {libvirt.VIR_MIGRATE_PARAM_URI: 'unix://' + sockets},
-                        libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST
-                        | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE)
+        domain.migrate3(
+            destination.conn,
+            {libvirt.VIR_MIGRATE_PARAM_URI: 'unix://' + sockets},
+            libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE,
+        )
         return log
 
     # As VDSM, these two pass the VM's property or, if it has none, that of the NIC's vNIC profile.
 
     def plug(self, host, mac, own=None, **nic):
-        xml, log = host.hook('before_nic_hotplug', nic_xml(mac, **nic), self.vmfex or own, self.uuid)
+        xml, log = host.hook('before_nic_hotplug', engine_nic_xml(mac, **nic), self.vmfex or own, self.uuid)
         self.on(host).attachDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE)
         return log
 
@@ -111,7 +87,7 @@ class VM:
         return log
 
     def unplug(self, host, mac):
-        self.on(host).detachDeviceFlags(nic_xml(mac), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        self.on(host).detachDeviceFlags(engine_nic_xml(mac), libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def stop(self, host):
         domain = self.on(host)
@@ -123,8 +99,10 @@ class VM:
         return host.conn.lookupByUUIDString(self.uuid)
 
     def runs_on(self, host):
-        return self.uuid in [domain.UUIDString() for domain in host.conn.listAllDomains(
-            libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)]
+        return self.uuid in [
+            domain.UUIDString()
+            for domain in host.conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)
+        ]
 
     def nics(self, host, flags=0):
         """Return the VM's interface elements on a host, by MAC."""
@@ -133,13 +111,20 @@ class VM:
 
     def definition(self, host):
         """Return the VM's interfaces as they are to be at its next start or on the next host, by MAC."""
-        return {mac: ElementTree.tostring(nic) for mac, nic in self.nics(
-            host, libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_MIGRATABLE).items()}
+        return {
+            mac: ElementTree.tostring(nic)
+            for mac, nic in self.nics(
+                host, libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
+            ).items()
+        }
 
     def vic_nics(self, host):
         """Return the names of the host's NICs that the VM is on, by MAC."""
-        return {mac: nic.find('source').get('dev') for mac, nic in self.nics(host).items()
-                if nic.get('type') == 'direct'}
+        return {
+            mac: nic.find('source').get('dev')
+            for mac, nic in self.nics(host).items()
+            if nic.get('type') == 'direct'
+        }
 
     def ports(self, names):
         """Return what the fabric is asked for when the VM's NICs go to those of these names, by MAC."""
@@ -147,6 +132,7 @@ class VM:
 
     def link(self, host, mac):
         """Return the link state, up or down, of a virtio NIC as the guest's device has it."""
+
         # A modern virtio NIC has its configuration at 0x2000 in BAR 4: the MAC, then the status, whose
         # lowest bit is VIRTIO_NET_S_LINK_UP (virtio 1.0, 5.1.4).
         def config():
@@ -163,4 +149,5 @@ class VM:
 
     def monitor(self, host, command):
         return libvirt_qemu.qemuMonitorCommand(
-            self.on(host), command, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
+            self.on(host), command, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+        )

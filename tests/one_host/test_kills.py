@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The hook, or libvirtd under it, is killed at every step: nothing is lost, the next run is right."""
-
-import os
-import sys
+"""The hook, or libvirtd under it, is killed at each of its calls: the next start puts all right."""
 
 import pytest
 
-from tests.fake_vdsm.runner import PLAIN, HookError
-from tests.hook import TESTS
-from tests.lab.hosts import ALPHA, network_xml
+from tests.lab.hosts import ALPHA
+from tests.lab.networks import network_xml
 from tests.lab.vm import VM
+from tests.vdsm_runner import HookError
 
-KILL_AT_LINE = os.path.join(TESTS, 'lab', 'kill_at_line.py')
 KILL_LIBVIRTD = 'kill -KILL $(cat /run/libvirtd.pid)'
+KILL_HOOK = 'kill -KILL $PPID'
 OLD = ALPHA[:-1]  # what the pool's definition has before the hook runs
 
 
@@ -43,8 +40,7 @@ def with_a_pool_in_use(alpha):
     alpha.redefine_pool(OLD)
 
 
-STATES = pytest.mark.parametrize('state', [without_a_pool, with_a_pool_to_restart,
-                                           with_a_pool_in_use])
+STATES = pytest.mark.parametrize('state', [without_a_pool, with_a_pool_to_restart, with_a_pool_in_use])
 
 
 @pytest.fixture
@@ -54,27 +50,32 @@ def moved(alpha):
     return xml
 
 
-def run(alpha, state, moved, env, command=()):
+def run(alpha, state, moved, fault, call, when):
     """
-    Run the hook for VM 2 with a fault, in that state of the pool, and then without it.
+    Run the hook for VM 2 with a fault at one of its calls, in that state of the pool, and then without it.
 
-    Returns whether the fault made it fail, and what is left beside the XML's file.
+    Returns whether the fault made it fail.
     """
     vm, bystander = VM(2), VM(1)
     state(alpha)
     on = bystander.vic_nics(alpha) if state is with_a_pool_in_use else {}
     requests = alpha.fabric.requests()
-    failed, left = False, []
+    failed = False
     try:
-        xml, _ = alpha.hook('before_vm_start', vm.xml, vm.vmfex, env=env, command=command)
+        xml, _ = alpha.hook(
+            'before_vm_start',
+            vm.xml,
+            vm.vmfex,
+            env={'FAULT': fault, 'FAULT_CALL': str(call), 'FAULT_WHEN': when},
+        )
         assert xml == moved
     except HookError as e:
-        failed, left = True, e.left
-        assert e.xml in (vm.xml, moved)
-        if e.status == 2:  # not killed: it says what happened
-            assert e.says('libvirt failed: ')
+        failed = True
+        assert e.left == [] and e.xml in (vm.xml, moved)
+        if fault != KILL_HOOK:
+            assert e.says('libvirt failed: ') and e.status == 2
             assert e.xml == vm.xml
-    if env.get('FAULT') == KILL_LIBVIRTD:
+    if fault == KILL_LIBVIRTD:
         alpha.libvirtd.wait(60)
         alpha.close_connection()
         alpha.start_libvirtd()
@@ -86,36 +87,19 @@ def run(alpha, state, moved, env, command=()):
     if on:
         assert bystander.vic_nics(alpha) == on
         assert [nic for nic, users in alpha.pool_nics().items() if users] == list(on.values())
-    return failed, left
+    return failed
 
 
 @STATES
-def test_libvirtd_killed_at_every_call_of_the_hook(alpha, state, moved, report):
+@pytest.mark.parametrize('fault', [KILL_LIBVIRTD, KILL_HOOK], ids=['libvirtd', 'hook'])
+def test_next_start_is_right_after_a_kill_at_any_call(alpha, state, moved, fault, report):
     state(alpha)
     calls = alpha.calls_of_hook('before_vm_start', VM(2).xml, VM(2).vmfex)
-    for number in range(1, len(calls) + 1):
+    assert calls[-1] == 'write_domxml'
+    for number, call in enumerate(calls, 1):
         for when in 'before', 'after':
-            failed, left = run(alpha, state, moved, {'FAULT_CALL': str(number), 'FAULT_WHEN': when,
-                                                     'FAULT': KILL_LIBVIRTD})
-            assert left == []
-            # After the last call, the hook may have no use for libvirtd any more.
-            assert failed or (when, number) == ('after', len(calls)), (when, calls[number - 1])
-    report('{}: libvirtd killed before and after each of {} calls'.format(
-        state.__name__, len(calls)))
-
-
-@STATES
-def test_hook_killed_at_every_line_of_it(alpha, state, moved, tmp_path, report):
-    alpha.vdsm = PLAIN  # which is imported much faster, several hundred times
-    log = tmp_path / 'lines'
-    command = [sys.executable, KILL_AT_LINE]
-    run(alpha, state, moved, {'KILL_AT': '0', 'KILL_LOG': str(log)}, command)
-    lines = int(log.read_text())
-    leavings = 0
-    for number in range(1, lines + 1):
-        failed, left = run(alpha, state, moved, {'KILL_AT': str(number), 'KILL_LOG': str(log)}, command)
-        assert failed, 'line {}'.format(number)
-        leavings += len(left)
-    # Between the two lines that name the new file and rename it.
-    assert leavings == 1
-    report('{}: hook killed before each of {} lines'.format(state.__name__, lines))
+            failed = run(alpha, state, moved, fault, number, when)
+            # After its last call to libvirt, the hook has no use for libvirtd any more.
+            needless = call == 'write_domxml' or number == len(calls) - 1 and when == 'after'
+            assert failed or fault == KILL_LIBVIRTD and needless, (when, call)
+    report('{}: {} before and after each of {} calls'.format(state.__name__, fault, len(calls)))

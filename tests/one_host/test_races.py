@@ -3,15 +3,18 @@
 
 import pytest
 
-from tests.fake_vdsm.runner import HookError
 from tests.lab.hosts import ALPHA
 from tests.lab.vm import VM
+from tests.vdsm_runner import HookError
 
 START, STOP = 'virsh -q start vm1', 'virsh -q destroy vm1'
 
 
-@pytest.mark.parametrize('happens', [STOP, START, STOP + ';' + START, START + ';' + STOP],
-                         ids=['stop', 'start', 'stop-start', 'start-stop'])
+@pytest.mark.parametrize(
+    'happens',
+    [STOP, START, STOP + ';' + START, START + ';' + STOP],
+    ids=['stop', 'start', 'stop-start', 'start-stop'],
+)
 def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(alpha, happens):
     bystander, vm = VM(1), VM(2)
     bystander.start(alpha)
@@ -24,18 +27,25 @@ def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(alpha, happens):
 
     prepare()
     calls = alpha.calls_of_hook('before_vm_start', vm.xml, vm.vmfex)
-    assert calls.count('networkLookupByName') == 2
+    assert calls.count('listAllNetworks') == 2
     # What it learns, it learns from these.
-    looks = [number for number, call in enumerate(calls, 1)
-             if call in ('networkLookupByName', 'XMLDesc')]
+    looks = [number for number, call in enumerate(calls, 1) if call in ('listAllNetworks', 'XMLDesc')]
     for number in looks:
         for when in 'before', 'after':
             prepare()
-            _, lines = alpha.hook('before_vm_start', vm.xml, vm.vmfex, env={
-                'FAULT_CALL': str(number), 'FAULT_WHEN': when,
-                'FAULT': '({}) >/dev/null'.format(happens)})
+            _, lines = alpha.hook(
+                'before_vm_start',
+                vm.xml,
+                vm.vmfex,
+                env={
+                    'FAULT_CALL': str(number),
+                    'FAULT_WHEN': when,
+                    'FAULT': '({}) >/dev/null'.format(happens),
+                },
+            )
             assert [line for line in lines.splitlines() if 'vmfex: direct-pool' in line] == [
-                'vmfex: direct-pool set to autostart'], '{} call {}'.format(when, number)
+                'vmfex: direct-pool set to autostart'
+            ], '{} call {}'.format(when, number)
             assert alpha.next_pool_nics() == ALPHA
     assert list(alpha.pool_nics()) == ALPHA
 
@@ -60,8 +70,12 @@ def test_vm_that_comes_while_the_pool_is_to_restart_is_not_disturbed(alpha):
     for number in range(1, last_look + 1):
         undo()
         try:
-            alpha.hook('before_vm_start', vm.xml, vm.vmfex, env={
-                'FAULT_CALL': str(number), 'FAULT': START + ' >/dev/null'})
+            alpha.hook(
+                'before_vm_start',
+                vm.xml,
+                vm.vmfex,
+                env={'FAULT_CALL': str(number), 'FAULT': START + ' >/dev/null'},
+            )
         except HookError as e:
             assert str(e).startswith('vmfex: a VM came onto direct-pool just when')
             assert e.xml == vm.xml

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from tests.fake_vdsm.runner import HookError
 from tests.lab.vm import VM
 from tests.lab.wait import wait_for
+from tests.vdsm_runner import HookError
 
 LOCK = '/run/vdsm/hook-vmfex.lock'
 
@@ -30,9 +30,11 @@ def waits_for_lock(host):
 
 @contextlib.contextmanager
 def locked(host):
-    holder = subprocess.Popen(['flock', host.path(LOCK), 'sh', '-c',
-                               'echo locked; read line'], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        ['flock', host.path(LOCK), 'sh', '-c', 'echo locked; read line'],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     holder.stdout.readline()
     try:
         yield lambda: waits_for_lock(host)
@@ -44,8 +46,14 @@ def locked(host):
 def stopped_libvirtd(host):
     host.run('pkill', '-STOP', '-x', 'libvirtd')
     try:
-        yield lambda: subprocess.run([*host.command(), 'pgrep', '-f', '50_vmfex'],
-                                     stdout=subprocess.DEVNULL).returncode == 0
+        yield (
+            lambda: (
+                subprocess.run(
+                    [*host.command(), 'pgrep', '-f', '50_vmfex'], stdout=subprocess.DEVNULL
+                ).returncode
+                == 0
+            )
+        )
     finally:
         host.run('pkill', '-CONT', '-x', 'libvirtd')
         host.libvirtd.send_signal(signal.SIGCONT)  # nsenter stopped with it

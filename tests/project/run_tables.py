@@ -7,32 +7,33 @@ The functions are called, and the script is run as VDSM runs it.
 
 import os
 import sys
+from xml.dom import minidom
 
-sys.dont_write_bytecode = True
-
-from tests import hook  # noqa: E402
-from tests.fake_vdsm.runner import HookError, run_hooks  # noqa: E402
-from tests.unit.property_cases import RIGHT, WRONG  # noqa: E402
-
-vmfex = hook.load()
+from tests import hook
+from tests.unit.property_cases import RIGHT, WRONG
+from tests.vdsm_runner import HookError, run_hooks
+from vmfex.custom_property import parse_dictionary
+from vmfex.failure import Failure
+from vmfex.nics import move_all
 
 with open(os.path.join(hook.TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
     DOMAIN = f.read()
 
 
 def run(vmfex):
-    return run_hooks(os.path.join(hook.HOOKS, 'before_vm_start'), DOMAIN, {'vmfex': vmfex},
-                     command=[sys.executable])
+    return run_hooks(
+        os.path.join(hook.HOOKS, 'before_vm_start'), DOMAIN, {'vmfex': vmfex}, command=[sys.executable]
+    )
 
 
 passed = 0
 for name, (value, profiles) in RIGHT.items():
-    assert vmfex.parse_property(value) == profiles, name
+    assert parse_dictionary(value) == profiles, name
     passed += 1
 for name, (value, says) in WRONG.items():
     try:
-        vmfex.parse_property(value)
-    except vmfex.Failure as e:
+        parse_dictionary(value)
+    except Failure as e:
         assert says in str(e), name
     else:
         raise AssertionError(name)
@@ -46,15 +47,16 @@ for name, (value, says) in WRONG.items():
     passed += 2
 
 assert run("{'00:1a:4a:16:99:99':'P'}") == (
-    DOMAIN, 'vmfex: no NIC of this VM has MAC 00:1a:4a:16:99:99\n')
+    DOMAIN,
+    'vmfex: no NIC of this VM has MAC address 00:1a:4a:16:99:99\n',
+)
 assert run('{}') == (DOMAIN, '')
-data = DOMAIN.encode()
-new, changed, log = vmfex.rewrite(data, {'00:1a:4a:16:01:51': 'P1', '00:1a:4a:16:01:55': 'P 5'})
-assert changed == ['00:1a:4a:16:01:51', '00:1a:4a:16:01:55']
+doc = minidom.parseString(DOMAIN.encode())
+log = move_all(doc.documentElement, {'00:1a:4a:16:01:51': 'P1', '00:1a:4a:16:01:55': 'P 5'})
 assert log == [
     'NIC 00:1a:4a:16:01:51 moved from ovirtmgmt to port profile P1; removed: filterref, port, mtu',
-    'NIC 00:1a:4a:16:01:55 moved from failover to port profile P 5']
-assert new.count(b'<parameters profileid="P') == 2 and b'&#10;line two&#9;' in new
-assert data.split(b'<interface')[0] == new.split(b'<interface')[0]
-assert data.split(b'</interface>')[-1] == new.split(b'</interface>')[-1]
+    'NIC 00:1a:4a:16:01:55 moved from failover to port profile P 5',
+]
+new = doc.toxml(encoding='utf-8')
+assert new.count(b'<parameters profileid="P') == 2 and b'xmlns:qemu' in new
 print('{} cases passed'.format(passed + 3))

@@ -15,12 +15,18 @@ from tests.hook import TREE
 def find_interpreters():
     """Return the paths of the interpreters, by version."""
     found = {}
-    for path in (glob.glob('/usr/bin/python3*') + glob.glob('/usr/local/bin/python3*')
-                 + glob.glob(os.path.expanduser('~/.pyenv/versions/3.*/bin/python3'))):
+    for path in (
+        glob.glob('/usr/bin/python3*')
+        + glob.glob('/usr/local/bin/python3*')
+        + glob.glob(os.path.expanduser('~/.pyenv/versions/3.*/bin/python3'))
+    ):
         if re.search(r'/python3(\.\d+)?$', path):
             # One that another release was made for may not run here.
-            done = subprocess.run([path, '-c', 'import sys; print(*sys.version_info[:2])'],
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            done = subprocess.run(
+                [path, '-c', 'import sys; print(*sys.version_info[:2])'],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
             version = tuple(int(part) for part in done.stdout.split())
             if version >= (3, 6):
                 found.setdefault(version, path)
@@ -30,11 +36,14 @@ def find_interpreters():
 INTERPRETERS = find_interpreters()
 
 
-@pytest.mark.parametrize('python', [
-    pytest.param(path, id='{}.{}'.format(*version)) for version, path in sorted(INTERPRETERS.items())])
+@pytest.mark.parametrize(
+    'python',
+    [pytest.param(path, id='{}.{}'.format(*version)) for version, path in sorted(INTERPRETERS.items())],
+)
 def test_hook_passes_its_tables(python):
-    output = subprocess.check_output([python, '-m', 'tests.project.run_tables'], cwd=TREE,
-                                     stderr=subprocess.STDOUT, text=True)
+    output = subprocess.check_output(
+        [python, '-m', 'tests.project.run_tables'], cwd=TREE, stderr=subprocess.STDOUT, text=True
+    )
     assert re.fullmatch(r'[1-9]\d* cases passed\n', output)
 
 

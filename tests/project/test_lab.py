@@ -49,15 +49,23 @@ def processes(namespaces):
 
 def state_of_the_machine():
     with open('/proc/self/mounts') as mounts:
-        return (mounts.read(), subprocess.check_output(['ip', '-o', 'link']),
-                sorted(os.listdir('/run')), sorted(os.listdir('/etc/libvirt/qemu')))
+        return (
+            mounts.read(),
+            subprocess.check_output(['ip', '-o', 'link']),
+            sorted(os.listdir('/run')),
+            sorted(os.listdir('/etc/libvirt/qemu')),
+        )
 
 
 @pytest.mark.parametrize('sent', ['SIGINT', 'SIGTERM', 'SIGKILL', 'nothing'])
 def test_nothing_is_left_however_the_lab_ends(script, sent):
     before = state_of_the_machine()
-    lab = subprocess.Popen([sys.executable, '-c', script], stdin=subprocess.PIPE,
-                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    lab = subprocess.Popen(
+        [sys.executable, '-c', script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     word, *pids = lab.stdout.readline().decode().split()
     assert word == 'up'
     namespaces = {os.readlink('/proc/{}/ns/pid'.format(pid)) for pid in pids}
@@ -78,30 +86,66 @@ def test_machine_whose_own_libvirtd_runs_is_left_alone(script, alpha):
     vm = VM(9)
     vm.start(alpha)
     before = (alpha.pool_xml(), vm.on(alpha).XMLDesc(), alpha.run('ls', '/sys/class/net'))
-    lab = subprocess.run([*alpha.command(), sys.executable, '-c', script], check=True,
-                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    lab = subprocess.run(
+        [*alpha.command(), sys.executable, '-c', script],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
     assert lab.stdout.startswith(b'up')
     assert (alpha.pool_xml(), vm.on(alpha).XMLDesc(), alpha.run('ls', '/sys/class/net')) == before
     assert vm.on(alpha).state()[0] == libvirt.VIR_DOMAIN_RUNNING
 
 
 def test_shell_does_what_its_lines_say():
-    lines = ['vm start 1 alpha', 'alpha virsh -q list --name', 'vm migrate 1 alpha beta',
-             'vm link 1 beta down', 'vm plug 1 beta', 'cut -f 1-4 $FABRIC/log', 'vm stop 1 beta',
-             'echo Profile2 > $FABRIC/refuse', 'vm start 2 alpha', 'rm $FABRIC/refuse',
-             'echo 0x0043 > $ALPHA/eth5/device/device', 'vm start 2 alpha', 'vm', 'ls $HOOK']
-    out = subprocess.run([sys.executable, '-m', 'tests.lab.shell'], check=True, cwd=TREE,
-                         input='\n'.join(lines), stdout=subprocess.PIPE, text=True).stdout
-    for says in ('vmfex: direct-pool started', '\nvm1\n', 'has link down', 'port profile Plugged',
-                 'beta\teth15\tASSOCIATE\tPlugged\n', 'libvirtError: error ',
-                 'vmfex: direct-pool defined: eth3, eth4, eth6, ', 'usage: vm start', '/50_vmfex\n'):
+    lines = [
+        'vm start 1 alpha',
+        'alpha virsh -q list --name',
+        'vm migrate 1 alpha beta',
+        'vm link 1 beta down',
+        'vm plug 1 beta',
+        'cut -f 1-4 $FABRIC/log',
+        'vm stop 1 beta',
+        'echo Profile2 > $FABRIC/refuse',
+        'vm start 2 alpha',
+        'rm $FABRIC/refuse',
+        'echo 0x0043 > $ALPHA/eth5/device/device',
+        'vm start 2 alpha',
+        'vm',
+        'ls $HOOK',
+    ]
+    out = subprocess.run(
+        [sys.executable, '-m', 'tests.lab.shell'],
+        check=True,
+        cwd=TREE,
+        input='\n'.join(lines),
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    for says in (
+        'vmfex: direct-pool started',
+        '\nvm1\n',
+        'has link down',
+        'port profile Plugged',
+        'beta\teth15\tASSOCIATE\tPlugged\n',
+        'libvirtError: error ',
+        'vmfex: direct-pool defined: eth3, eth4, eth6, ',
+        'usage: vm start',
+        '/50_vmfex\n',
+    ):
         assert says in out, says
 
 
 def test_shell_can_have_sriov_hosts():
     lines = ['vm start 1 alpha', 'vm migrate 1 alpha beta', 'cut -f 1-4 $FABRIC/log']
-    out = subprocess.run([sys.executable, '-m', 'tests.lab.shell'], check=True, cwd=TREE,
-                         env=dict(os.environ, KIND='vfs'), stdout=subprocess.PIPE, text=True,
-                         input='\n'.join(lines)).stdout
+    out = subprocess.run(
+        [sys.executable, '-m', 'tests.lab.shell'],
+        check=True,
+        cwd=TREE,
+        env=dict(os.environ, KIND='vfs'),
+        stdout=subprocess.PIPE,
+        text=True,
+        input='\n'.join(lines),
+    ).stdout
     assert 'alpha\tenp6s0f0/0\tASSOCIATE\tProfile1\n' in out
     assert 'beta\tenp6s0f1/0\tASSOCIATE\tProfile2\n' in out

@@ -4,10 +4,11 @@
 import libvirt
 import pytest
 
-from tests.fake_vdsm.runner import HookError
-from tests.lab.hosts import network_xml
 from tests.lab.kinds import ON_ALL_PAIRS, ON_BOTH_KINDS
-from tests.lab.vm import FILTER, PORT, VM, nic_xml
+from tests.lab.networks import network_xml
+from tests.lab.vm import VM
+from tests.vdsm_runner import HookError
+from tests.xml_builders import FILTER, PORT, engine_nic_xml
 
 
 @ON_ALL_PAIRS
@@ -27,8 +28,7 @@ def test_vm_migrates_there_and_back_live(fabric, alpha, beta):
         assert [nic for nic, _, _ in fabric.ports(source, 'DISASSOCIATE')] == list(before.values())
         assert len(fabric.requests()) == 6
         assert vm.runs_on(destination) and not vm.runs_on(source)
-        assert vm.on(destination).state() == [libvirt.VIR_DOMAIN_RUNNING,
-                                              libvirt.VIR_DOMAIN_RUNNING_MIGRATED]
+        assert vm.on(destination).state() == [libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_MIGRATED]
         stats = vm.on(destination).jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
         assert stats['downtime'] < 1000  # milliseconds: it went on where it was
         assert source.idle_nics() == source.pool
@@ -59,8 +59,7 @@ def used_nics(host, vm):
 
 
 @pytest.mark.parametrize('spoil', [broken_pool, too_few_nics, no_nics, used_nics])
-def test_migration_to_a_host_that_cannot_take_the_vm_is_refused_before_it_begins(
-        fabric, alpha, beta, spoil):
+def test_migration_to_a_host_that_cannot_take_the_vm_is_refused_before_it_begins(fabric, alpha, beta, spoil):
     vm = VM()
     vm.start(alpha)
     says = spoil(beta, vm)
@@ -78,7 +77,7 @@ def test_nic_that_is_switched_off_migrates_switched_off(alpha, beta, vm):
     vm.start(alpha)
     mac, other = vm.profiles
     definition = vm.definition(alpha)
-    off = nic_xml(mac, link='down', extra=FILTER + PORT)
+    off = engine_nic_xml(mac, link='down', extra=FILTER + PORT)
     vm.update(alpha, off, 'Own')
     assert vm.link(alpha, mac) == 'down'
     vm.migrate(alpha, beta)
@@ -159,7 +158,7 @@ def test_refused_profile_costs_the_destination_no_nic(fabric, alpha, beta):
 def test_vm_with_its_own_profiles_and_a_dictionary_migrates(fabric, alpha, beta):
     vm = VM(profiles=('Profile1',), own=('Own1', 'Own2'))
     log = vm.start(alpha)
-    assert 'has port profile Profile1 in the VM\'s custom property vmfex, and Own1 in its' in log
+    assert "has port profile Own1 by its vNIC profile; Profile1, the VM's, counts" in log
     assert vm.profiles == dict(zip(vm.macs, ('Profile1', 'Own2')))
     vm.migrate(alpha, beta)
     assert fabric.ports(beta, 'ASSOCIATE') == vm.ports(vm.vic_nics(beta))

@@ -7,22 +7,20 @@ Where a test shows a limit of VDSM that the README names, it fails with a VDSM t
 
 import os
 import re
-import socket
 import stat
 
 import libvirt
 import pytest
 
-from tests.fake_vdsm.runner import HookError, run_hooks
 from tests.hook import HOOK
 from tests.lab import guest
 from tests.lab.real_vdsm import Vdsm, VdsmError, device_xml, vm_xml, why_not
-from tests.lab.vm import FILTER, PORT, VM
+from tests.lab.vm import VM
+from tests.vdsm_runner import HookError, run_hooks
+from tests.xml_builders import PLUGGED, UNFIT
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
-UNFIT = FILTER + PORT
-PLUGGED = '00:1a:4a:16:00:99'
 # libvirt's answer to VDSM's <interface type="direct"> or "network" with a <source bridge=...>.
 REFUSED = "[Mm]issing required attribute '(dev|network)'|No <source> '(dev|network)' attribute"
 BOTH_FORMS = pytest.mark.parametrize('form', ['dictionary', 'own'])
@@ -54,8 +52,12 @@ def test_vm_is_created_and_its_nic_updated_also_by_a_vdsm_that_restarted(fabric,
         if restarted:
             vdsm.restart()
             assert vdsm.recover(vm.uuid)[0] == 'Up'
-        for link, network in (('down', 'ovirtmgmt'), ('up', 'storage'), ('down', 'ovirtmgmt'),
-                              ('up', 'ovirtmgmt')):
+        for link, network in (
+            ('down', 'ovirtmgmt'),
+            ('up', 'storage'),
+            ('down', 'ovirtmgmt'),
+            ('up', 'ovirtmgmt'),
+        ):
             vdsm.update(vm.uuid, device_xml(mac, network, own, link=link, extra=UNFIT))
             assert vm.link(alpha, mac) == link
             assert alpha.pool_nics()['eth3'] == 1
@@ -79,51 +81,42 @@ def test_error_in_the_engines_event_is_the_hooks_line_as_bytes(alpha, vdsm):
     vm.vmfex = "{'00:1a:4a:16:00:51':'caf\u00e9'}"
     status, message = vdsm.create(vm_xml(vm))
     assert status == 'Down'
-    assert message.startswith("Hook Error: (b\"vmfex: custom property vmfex, for 00:1a:4a:16:00:51: "
-                              "'caf\\xc3\\xa9' (5 bytes) is no port profile: ")
+    assert message.startswith(
+        "Hook Error: (b\"vmfex: custom property vmfex of the VM, for 00:1a:4a:16:00:51: "
+        "'caf\\xc3\\xa9' is not a port profile: "
+    )
     assert re.search(r'/50_vmfex: rc=2 err=b"vmfex: ', vdsm.hook_lines()[0])
     assert alpha.conn.listAllNetworks() == []
 
 
 def test_vm_with_port_mirroring_on_vmfex_does_not_start(alpha, vdsm):
     vm = VM()
-    mirroring = ('<ovirt-vm:portMirroring><ovirt-vm:network>ovirtmgmt</ovirt-vm:network>'
-                 '</ovirt-vm:portMirroring></ovirt-vm:device>')
+    mirroring = (
+        '<ovirt-vm:portMirroring><ovirt-vm:network>ovirtmgmt</ovirt-vm:network>'
+        '</ovirt-vm:portMirroring></ovirt-vm:device>'
+    )
     xml = vm_xml(vm).replace('</ovirt-vm:device>', mirroring, 1)
     status, message = vdsm.create(xml)
     assert status == 'Down' and 'NIC {} has port mirroring'.format(vm.macs[0]) in message
     # On a NIC that stays on its bridge it is VDSM's affair.
-    xml = re.sub('(mac_address="{}">)</ovirt-vm:device>'.format(vm.macs[3]), r'\1' + mirroring,
-                 vm_xml(vm))
+    xml = re.sub('(mac_address="{}">)</ovirt-vm:device>'.format(vm.macs[3]), r'\1' + mirroring, vm_xml(vm))
     assert vdsm.create(xml) == ['Up', None]
 
 
-def test_update_that_fails_is_put_right_by_the_next_one(alpha, vdsm):
-    """VDSM rolls back with the new values and no hook, and libvirt's answer to that is the error."""
+def test_wrong_vnic_profile_of_a_running_nic_is_refused_at_its_next_start_only(alpha, vdsm):
     vm = VM(profiles=(), own=('Profile1',))
     vdsm.create(vm_xml(vm))
-    mac = vm.macs[0]
-    with pytest.raises(VdsmError) as error:
-        vdsm.update(vm.uuid, device_xml(mac, own='a&amp;b', link='down', extra=UNFIT))
-    assert 'vmfex' not in str(error.value)
-    assert 'custom property vmfex of its vNIC profile' in vdsm.hook_lines()[-1]
-    assert vm.link(alpha, mac) == 'up' and alpha.pool_nics()['eth3'] == 1
-    vdsm.update(vm.uuid, device_xml(mac, own='Profile1', link='down', extra=UNFIT))
-    assert vm.link(alpha, mac) == 'down'
-
-
-def start_linux(vm, vdsm, tmp_path):
-    with socket.socket(socket.AF_UNIX) as up:
-        up.bind(str(tmp_path / 'up'))
-        up.listen()
-        guest.boot_linux(vm, str(tmp_path), str(tmp_path / 'up'))
-        assert vdsm.create(vm_xml(vm)) == ['Up', None]
-        return guest.wait_until_up(up)
+    vdsm.update(vm.uuid, device_xml(vm.macs[0], own='a&amp;b', link='down', extra=UNFIT))
+    assert vm.link(alpha, vm.macs[0]) == 'down' and alpha.pool_nics()['eth3'] == 1
+    assert 'it stays on port profile Profile1' in vdsm.hook_lines()[-1]
+    vm.stop(alpha)
+    status, message = vdsm.create(vm_xml(VM(profiles=(), own=('a&amp;b',))))
+    assert status == 'Down' and 'custom property vmfex of the vNIC profile of NIC' in message
 
 
 def test_nic_is_plugged_and_unplugged_by_the_vdsm_that_started_the_vm(alpha, vdsm, tmp_path):
     vm = VM(profiles=())
-    with start_linux(vm, vdsm, tmp_path):
+    with guest.linux(vm, str(tmp_path), lambda: vdsm.create(vm_xml(vm))):
         guest.let_slots_settle(alpha)
         vdsm.plug(vm.uuid, device_xml(PLUGGED, own='Plugged', extra=UNFIT))
         assert vm.vic_nics(alpha) == {PLUGGED: 'eth3'}
@@ -183,12 +176,55 @@ def test_vm_is_suspended_and_resumed(fabric, alpha, vdsm, tmp_path, form):
     assert fabric.ports(alpha, 'ASSOCIATE') == vm.ports(vm.vic_nics(alpha))
 
 
+def test_vm_resumes_without_a_pool_though_its_vnic_profiles_changed_while_it_ran(
+    fabric, alpha, vdsm, tmp_path
+):
+    """before_vm_start gets the engine's XML then, in which no NIC is on VM-FEX any more."""
+    vm = VM(profiles=(), own=('Profile1', 'Profile2'))
+    vdsm.create(vm_xml(vm))
+    vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
+    pool = alpha.net
+    pool.destroy()
+    pool.undefine()
+    fabric.forget()
+    assert vdsm.resume(vm_xml(VM(profiles=())), str(tmp_path / 'memory')) == ['Up', None]
+    assert fabric.ports(alpha, 'ASSOCIATE') == vm.ports(vm.vic_nics(alpha))
+
+
+def test_vm_resumes_on_vmfex_nics_where_a_name_in_the_pool_is_the_hosts_own_by_now(alpha, vdsm, tmp_path):
+    vm = VM(profiles=(), own=('Profile1', 'Profile2'))
+    vdsm.create(vm_xml(vm))
+    vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
+    renamed = {'eth{}'.format(i): 'eth{}'.format(i + 1) for i in range(3, 12)}
+    vdsm.restart(lambda: alpha.reboot(renamed, own='eth3'))
+    own = alpha.mac('eth3')
+    assert list(alpha.pool_nics())[0] == 'eth3'  # autostarted, and waiting for a VM
+    assert vdsm.resume(vm_xml(VM(profiles=())), str(tmp_path / 'memory')) == ['Up', None]
+    assert sorted(vm.vic_nics(alpha).values()) == ['eth4', 'eth5']
+    assert alpha.mac('eth3') == own
+
+
+def test_resume_is_refused_where_no_nic_is_free(alpha, vdsm, tmp_path):
+    vm = VM(profiles=(), own=('Profile1',))
+    vdsm.create(vm_xml(vm))
+    vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
+    for nic in alpha.pool:
+        alpha.remove_nic(nic)
+    status, message = vdsm.resume(vm_xml(VM(profiles=())), str(tmp_path / 'memory'))
+    assert status == 'Down' and 'direct-pool has 0 free NICs of 0, this VM needs 1' in message
+
+
 # The tests' own runner of hooks does what VDSM's does.
 
 NIC = '<interface type="bridge"><mac address="{}"/><source bridge="x"/></interface>\r\n'.format(PLUGGED)
 DOMAIN = '<domain>\r\n<devices>{}</devices></domain>'.format(NIC)
-POINTS = {'before_vm_start': DOMAIN, 'before_vm_migrate_destination': DOMAIN, 'before_nic_hotplug': NIC,
-          'before_update_device': NIC}
+POINTS = {
+    'before_vm_start': DOMAIN,
+    'before_vm_migrate_destination': DOMAIN,
+    'before_vm_dehibernate': DOMAIN,
+    'before_nic_hotplug': NIC,
+    'before_update_device': NIC,
+}
 PROBE = '#!/bin/sh\nenv -0 > {}/env; chmod 666 {}/env\n'
 SAY = '#!/bin/sh\nprintf "{0}: caf\\303\\251 \\377\\r\\n" >&2; {2} exit {1}\n'
 
@@ -234,15 +270,19 @@ def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path, point):
         nic_custom = {'vmfex': nics} if nics else {}
 
         vdsm.hooks_are_in(str(hooks))
-        xml, error, left = vdsm.run_hooks(point, POINTS[point], VM_ID, vm_custom, nic_custom,
-                                          str(scratch))
+        xml, error, left = vdsm.run_hooks(point, POINTS[point], VM_ID, vm_custom, nic_custom, str(scratch))
         theirs = environment(tmp_path)
 
         of_a_nic = point in ('before_nic_hotplug', 'before_update_device')
         try:
-            our_xml, _ = run_hooks(str(hooks / point), POINTS[point],
-                                   dict(nic_custom, **vm_custom) if of_a_nic else vm_custom, VM_ID,
-                                   alpha.hook_command(), alpha.vdsm)
+            our_xml, _ = run_hooks(
+                str(hooks / point),
+                POINTS[point],
+                dict(nic_custom, **vm_custom) if of_a_nic else vm_custom,
+                VM_ID,
+                alpha.hook_command(),
+                alpha.vdsm,
+            )
             our_error, our_left = None, []
         except HookError as e:
             our_xml, our_error, our_left = None, 'Hook Error: {!r}'.format((e.err,)), e.left
@@ -253,5 +293,8 @@ def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path, point):
 def environment(folder):
     """Return what the probe saw, as far as it does not depend on who runs it."""
     env = dict(pair.split('=', 1) for pair in (folder / 'env').read_text().split('\0') if pair)
-    return ({name: env.get(name) for name in ('vmfex', 'other', 'vmId')}, '_hook_domxml' in env,
-            env['PYTHONPATH'].endswith('/vdsm/hook'))
+    return (
+        {name: env.get(name) for name in ('vmfex', 'other', 'vmId')},
+        '_hook_domxml' in env,
+        env['PYTHONPATH'].endswith('/vdsm/hook'),
+    )

@@ -9,12 +9,14 @@ from xml.etree import ElementTree
 import libvirt
 import pytest
 
-from tests.fake_vdsm.runner import find_vdsm, run_hooks
-from tests.lab.vm import FILTER, PORT, VM, nic_xml
+from tests.lab.vm import VM
+from tests.vdsm_runner import find_vdsm, run_hooks
+from tests.xml_builders import FILTER, PORT, engine_nic_xml
 
 OTHER = os.path.join(find_vdsm() or '/', '..', 'vdsm_hooks', 'vmfex_dev', 'vmfex_vnic.py')
-pytestmark = pytest.mark.skipif(not os.path.exists(OTHER),
-                                reason="VDSM's source is not here: set VDSM_LIB to its lib folder")
+pytestmark = pytest.mark.skipif(
+    not os.path.exists(OTHER), reason="VDSM's source is not here: set VDSM_LIB to its lib folder"
+)
 
 
 @pytest.fixture
@@ -28,22 +30,23 @@ def vmfex_dev(tmp_path):
     script.chmod(stat.S_IRWXU)
 
     def run(host, xml, profile):
-        return run_hooks(str(folder), xml, {'vmfex': profile}, command=host.hook_command(),
-                         vdsm=host.vdsm)[0]
+        return run_hooks(str(folder), xml, {'vmfex': profile}, command=host.hook_command(), vdsm=host.vdsm)[0]
+
     return run
 
 
 def content(xml):
     """Return what an interface says, less what libvirt refuses on VM-FEX."""
     nic = ElementTree.fromstring(xml)
-    return nic.attrib, sorted(ElementTree.tostring(child).strip() for child in nic
-                              if child.tag not in ('mtu', 'port', 'filterref'))
+    return nic.attrib, sorted(
+        ElementTree.tostring(child).strip() for child in nic if child.tag not in ('mtu', 'port', 'filterref')
+    )
 
 
 @pytest.mark.parametrize('extra', ['', FILTER, FILTER + PORT, '<boot order="1"/>'])
 def test_same_nic_comes_out_of_both(alpha, vmfex_dev, extra):
     vm = VM(profiles=(), own=('VM network 2',))
-    xml = nic_xml(vm.macs[0], extra=extra)
+    xml = engine_nic_xml(vm.macs[0], extra=extra)
     moved, _ = alpha.hook('before_nic_hotplug', xml, 'VM network 2')
     assert content(moved) == content(vmfex_dev(alpha, xml, 'VM network 2'))
     started, _ = alpha.hook('before_vm_start', vm.xml.replace(FILTER + PORT, extra))
@@ -64,11 +67,11 @@ def test_vm_that_it_started_goes_on(fabric, alpha, beta, vmfex_dev):
     if libvirt.getVersion() < 10008000:
         # That hook leaves the MTU in the NIC, and these libvirts can't update such a one, whoever asks.
         with pytest.raises(libvirt.libvirtError, match='setting MTU on interface type direct'):
-            vm.update(alpha, nic_xml(mac, link='down', extra=FILTER), 'Profile1')
+            vm.update(alpha, engine_nic_xml(mac, link='down', extra=FILTER), 'Profile1')
     else:
         before = 'down'
         for link in 'down', 'up', 'down':
-            vm.update(alpha, nic_xml(mac, link=link, extra=FILTER), 'Profile1')
+            vm.update(alpha, engine_nic_xml(mac, link=link, extra=FILTER), 'Profile1')
             assert vm.link(alpha, mac) == link
     vm.plug(alpha, '00:1a:4a:16:00:99', 'Plugged', extra=FILTER + PORT)
     assert list(alpha.pool_nics().values()) == [1, 1, 1, 0, 0, 0, 0, 0, 0]
@@ -80,7 +83,7 @@ def test_vm_that_it_started_goes_on(fabric, alpha, beta, vmfex_dev):
 def test_vm_that_this_hook_started_migrates_to_a_host_with_the_other_and_back(alpha, beta, vmfex_dev):
     vm = VM(profiles=(), own=('Profile1', 'Profile2'))
     vm.start(alpha)
-    vmfex_dev(beta, nic_xml(vm.macs[0]), 'Profile1')  # at the destination it prepares the pool alike
+    vmfex_dev(beta, engine_nic_xml(vm.macs[0]), 'Profile1')  # at the destination it prepares the pool alike
     assert beta.pool_nics()
     vm.migrate(alpha, beta, hook=False)
     assert len(vm.vic_nics(beta)) == 2

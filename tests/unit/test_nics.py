@@ -1,356 +1,318 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 import re
-import time
+from xml.dom import minidom
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.xml_builders import MIRRORING, OWN, device_xml, domain_xml, nic_xml, pool_nic_xml, same
+from vmfex import nics
+from vmfex.failure import Failure
+
 A, B = '00:1a:4a:16:01:51', '00:1a:4a:16:01:52'
+# What libvirt makes of such a source when the VM runs.
+LIVE = ' portid="8b3f4a4e-6d0c-4f59-9a3e-0b9c4d3c7e11" dev="eth3" mode="passthrough"'
 
 
-@pytest.fixture
-def move(vmfex):
-    """Moves the NICs of a domain's XML. Returns the XML that comes out, and the log."""
-    def move(xml, profiles):
-        new, changed, log = vmfex.rewrite(xml.encode(), profiles)
-        assert bool(changed) == (new != xml.encode())
-        return new.decode(), log
-    return move
+def move(xml, profiles):
+    """Move the NICs of a domain's XML. Returns the XML that comes out, and the log."""
+    doc = minidom.parseString(xml)
+    log = nics.move_all(doc.documentElement, profiles)
+    return doc.toxml(), log
 
 
-def domain(*nics):
-    return '<domain><devices>{}</devices></domain>'.format(''.join(nics))
+def assert_moved(xml, profiles, expected):
+    assert same(move(xml, profiles)[0], expected)
 
 
-def nic(children='', mac=A, type='bridge', source='<source bridge="ovirtmgmt"/>'):
-    return '<interface type="{}"><mac address="{}"/>{}{}</interface>'.format(
-        type, mac, source, children)
+def test_bridge_nic_becomes_a_802_1Qbh_nic_on_the_pool_in_the_place_of_its_source():
+    xml, log = move(
+        '<interface type="bridge">\n'
+        '  <mac address="00:1a:4a:16:01:51"/>\n'
+        '  <mtu size="1500"/>\n'
+        '  <source bridge="ovirtmgmt"/>\n'
+        '  <model type="virtio"/>\n'
+        '</interface>',
+        {A: 'Profile1'},
+    )
+    assert xml == (
+        '<?xml version="1.0" ?><interface type="network">\n'
+        '  <mac address="00:1a:4a:16:01:51"/>\n'
+        '  <source network="direct-pool"/>'
+        '<virtualport type="802.1Qbh"><parameters profileid="Profile1"/></virtualport>\n'
+        '  <model type="virtio"/>\n'
+        '</interface>'
+    )
+    assert log == ['NIC 00:1a:4a:16:01:51 moved from ovirtmgmt to port profile Profile1; removed: mtu']
 
 
-def pool_nic(profile, children='', mac=A, type='network', more=''):
-    return nic('<virtualport type="802.1Qbh"><parameters profileid="{}"/></virtualport>{}'.format(
-        profile, children), mac, type, '<source network="direct-pool"{}/>'.format(more))
-
-
-def test_bridge_nic_becomes_a_802_1Qbh_nic_on_the_pool(move):
-    xml, log = move('''\
-<domain>
-  <devices>
-    <interface type="bridge">
-      <mac address="00:1a:4a:16:01:51"/>
-      <model type="virtio"/>
-      <source bridge="ovirtmgmt"/>
-    </interface>
-  </devices>
-</domain>
-''', {A: 'Profile1'})
-    assert xml == '''\
-<domain>
-  <devices>
-    <interface type="network">
-      <mac address="00:1a:4a:16:01:51"/>
-      <source network="direct-pool"/>
-      <virtualport type="802.1Qbh"><parameters profileid="Profile1"/></virtualport>
-      <model type="virtio"/>
-    </interface>
-  </devices>
-</domain>
-'''
-    assert log == ['NIC 00:1a:4a:16:01:51 moved from ovirtmgmt to port profile Profile1']
-
-
-@pytest.mark.parametrize('child', [
-    '<filterref filter="vdsm-no-mac-spoofing"/>',
-    '<filterref filter="clean-traffic"><parameter name="IP" value="192.0.2.1"/></filterref>',
-    '<port isolated="yes"/>',
-    '<mtu size="9000"/>',
-    '<vlan><tag id="120"/></vlan>',
-    '<coalesce><rx><frames max="7"/></rx></coalesce>',
-    '<backend tap="/dev/net/tun" vhost="/dev/vhost-net"/>',
-    '<virtualport type="openvswitch"/>',
-    '<virtualport type="802.1Qbg"><parameters managerid="11"/></virtualport>',
-])
-def test_what_libvirt_refuses_on_the_pool_is_removed_and_named(move, child):
-    xml, log = move(domain(nic(child)), {A: 'P'})
-    assert xml == domain(pool_nic('P'))
+@pytest.mark.parametrize(
+    'child',
+    [
+        '<filterref filter="vdsm-no-mac-spoofing"/>',
+        '<filterref filter="clean-traffic"><parameter name="IP" value="192.0.2.1"/></filterref>',
+        '<port isolated="yes"/>',
+        '<mtu size="9000"/>',
+        '<vlan><tag id="120"/></vlan>',
+        '<coalesce><rx><frames max="7"/></rx></coalesce>',
+        '<backend tap="/dev/net/tun" vhost="/dev/vhost-net"/>',
+        '<virtualport type="openvswitch"/>',
+        '<virtualport type="802.1Qbg"><parameters managerid="11"/></virtualport>',
+    ],
+)
+def test_what_libvirt_refuses_on_the_pool_is_removed_and_named(child):
+    xml, log = move(domain_xml(nic_xml(A, child)), {A: 'P'})
+    assert same(xml, domain_xml(pool_nic_xml(A, 'P')))
     assert log[0].endswith('; removed: ' + re.match(r'<(\w+)', child).group(1))
 
 
-@pytest.mark.parametrize('child', [
-    '<model type="e1000e"/>',
-    '<link state="down"/>',
-    '<address type="pci" domain="0x0000" bus="0x02" slot="0x00" function="0x0"/>',
-    '<alias name="ua-1a8a0f46-7a3b-4dd1-9d25-f6e4cc0d81a1"/>',
-    '<boot order="1"/>',
-    '<driver name="vhost" queues="4"/>',
-    '<bandwidth><inbound average="1000"/></bandwidth>',
-    '<tune><sndbuf>0</sndbuf></tune>',
-    '<teaming type="persistent"/>',
-    '<rom enabled="no"/>',
-    '<target dev="vnet0"/>',
-    '<guest dev="eth0"/>',
-    '<acpi index="7"/>',
-    '<!-- a comment -->',
-    '<x:source xmlns:x="urn:x" network="mine"/>',
-    'text',
-    '\n  <link state="up"/>',
-])
-def test_what_libvirt_allows_on_the_pool_stays(move, child):
-    xml, _ = move(domain(nic(child)), {A: 'P'})
-    assert xml == domain(pool_nic('P', child))
+@pytest.mark.parametrize(
+    'child',
+    [
+        '<model type="e1000e"/>',
+        '<link state="down"/>',
+        '<address type="pci" domain="0x0000" bus="0x02" slot="0x00" function="0x0"/>',
+        '<alias name="ua-1a8a0f46-7a3b-4dd1-9d25-f6e4cc0d81a1"/>',
+        '<boot order="1"/>',
+        '<driver name="vhost" queues="4"/>',
+        '<bandwidth><inbound average="1000"/></bandwidth>',
+        '<tune><sndbuf>0</sndbuf></tune>',
+        '<teaming type="persistent"/>',
+        '<rom enabled="no"/>',
+        '<target dev="vnet0"/>',
+        '<guest dev="eth0"/>',
+        '<acpi index="7"/>',
+        '<!-- a comment -->',
+        '<x:source xmlns:x="urn:x" network="mine"/>',
+        '\n  <link state="up"/>',
+    ],
+)
+def test_what_libvirt_allows_on_the_pool_stays(child):
+    assert_moved(domain_xml(nic_xml(A, child)), {A: 'P'}, domain_xml(pool_nic_xml(A, 'P', child)))
 
 
-def test_nic_not_in_the_dictionary_is_left_untouched(move):
-    other = nic('<filterref filter="x"/>', mac=B)
-    xml, _ = move(domain(nic(), other), {A: 'P'})
-    assert xml == domain(pool_nic('P'), other)
+def test_nic_not_in_the_dictionary_is_left_untouched():
+    other = nic_xml(B, '<filterref filter="x"/>')
+    assert_moved(domain_xml(nic_xml(A), other), {A: 'P'}, domain_xml(pool_nic_xml(A, 'P'), other))
 
 
-def test_case_of_the_nics_mac_plays_no_part_and_stays(move):
-    upper = A.upper()
-    assert move(domain(nic(mac=upper)), {A: 'P'})[0] == domain(pool_nic('P', mac=upper))
+def test_case_of_the_nics_mac_plays_no_part_and_stays():
+    assert_moved(domain_xml(nic_xml(A.upper())), {A: 'P'}, domain_xml(pool_nic_xml(A.upper(), 'P')))
 
 
-@pytest.mark.parametrize('xml', [
-    '<domain><devices/></domain>',
-    domain(nic(mac=B)),
-    domain('<interface type="bridge"><source bridge="x"/></interface>'),
-    domain('<interface type="bridge"><mac/></interface>'),
-    domain('<interface type="bridge"><mac address="what"/></interface>'),
-    domain('<interface/>'),
-    domain('<interface xmlns="urn:x" type="bridge"><mac address="{}"/></interface>'.format(A)),
-    domain('<x:interface xmlns:x="urn:x" type="bridge"><mac address="{}"/></x:interface>'.format(A)),
-    domain('<interface type="bridge"><x:mac xmlns:x="urn:x" address="{}"/></interface>'.format(A)),
-    '<domain xmlns="urn:x"><devices>{}</devices></domain>'.format(nic()),
-    '<domain>{}<devices/></domain>'.format(nic()),
-    '<domain><metadata>{}</metadata></domain>'.format(nic()),
-    '<domain><metadata><domain><devices>{}</devices></domain></metadata></domain>'.format(nic()),
-    '<domainsnapshot>{}</domainsnapshot>'.format(domain(nic())),
-    domain('<hostdev>{}</hostdev>'.format(nic())),
-], ids=[str(i) for i in range(15)])
-def test_what_is_no_nic_with_that_mac_is_left_alone(move, xml):
-    assert move(xml, {A: 'P'}) == (xml, ['no NIC of this VM has MAC ' + A])
+@pytest.mark.parametrize(
+    'xml',
+    [
+        '<domain><devices/></domain>',
+        domain_xml(nic_xml(B)),
+        domain_xml('<interface type="bridge"><source bridge="x"/></interface>'),
+        domain_xml('<interface/>'),
+        f'<domain>{nic_xml(A)}<devices/></domain>',
+        f'<domain><metadata>{nic_xml(A)}</metadata></domain>',
+        domain_xml(f'<hostdev>{nic_xml(A)}</hostdev>'),
+        domain_xml(f'<x:interface xmlns:x="urn:x" type="bridge"><mac address="{A}"/></x:interface>'),
+    ],
+    ids=['none', 'other-mac', 'no-mac', 'empty', 'not-a-device', 'metadata', 'nested', 'namespace'],
+)
+def test_what_is_not_a_nic_with_that_mac_is_left_alone(xml):
+    new, log = move(xml, {A: 'P'})
+    assert same(new, xml) and log == [f'no NIC of this VM has MAC address {A}']
 
 
-@pytest.mark.parametrize('type, more', [('network', ''), (
-    'direct', ' portid="x" dev="eth3" mode="passthrough"')])
-def test_nic_on_the_pool_with_the_same_profile_is_left_untouched(move, type, more):
-    xml = domain(pool_nic('P', type=type, more=more))
-    assert move(xml, {A: 'P'}) == (xml, ['NIC {} is on port profile P already'.format(A)])
+@pytest.mark.parametrize('type, more', [('network', ''), ('direct', LIVE)])
+def test_nic_on_the_pool_with_the_same_profile_is_left_untouched(type, more):
+    xml = domain_xml(pool_nic_xml(A, 'P', type=type, more=more))
+    new, log = move(xml, {A: 'P'})
+    assert same(new, xml) and log == [f'NIC {A} is on port profile P already']
 
 
-@pytest.mark.parametrize('before', [
-    pool_nic('Other'),
-    pool_nic('Other', type='direct', more=' portid="x" dev="eth3" mode="passthrough"'),
-    nic(type='network', source='<source network="direct-pool"/>'),
-], ids=['network', 'direct', 'no-profile'])
-def test_nic_on_the_pool_with_another_profile_gets_the_one_in_the_dictionary(move, before):
-    assert move(domain(before), {A: 'P'})[0] == domain(pool_nic('P'))
+@pytest.mark.parametrize(
+    'before',
+    [
+        pool_nic_xml(A, 'Other'),
+        pool_nic_xml(A, 'Other', type='direct', more=LIVE),
+        nic_xml(A, type='network', source='<source network="direct-pool"/>'),
+    ],
+    ids=['network', 'direct', 'no-profile'],
+)
+def test_nic_on_the_pool_with_another_profile_gets_the_one_in_the_dictionary(before):
+    assert_moved(domain_xml(before), {A: 'P'}, domain_xml(pool_nic_xml(A, 'P')))
 
 
-@pytest.mark.parametrize('type, source', [
-    ('hostdev', '<source><address type="pci"/></source>'),
-    ('network', '<source network="default"/>'),
-    ('direct', '<source dev="eth0" mode="bridge"/>'),
-    ('ethernet', ''),
-    ('vhostuser', '<source type="unix" path="/run/x" mode="client"/>'),
-    ('', ''),
-])
-def test_mac_of_a_nic_that_cannot_move_is_refused_with_its_kind(move, vmfex, type, source):
-    with pytest.raises(vmfex.Failure, match='NIC {} is of type {!r}'.format(A, type)):
-        move(domain(nic(type=type, source=source)), {A: 'P'})
+@pytest.mark.parametrize(
+    'type, source',
+    [
+        ('hostdev', '<source><address type="pci"/></source>'),
+        ('network', '<source network="default"/>'),
+        ('direct', '<source dev="eth0" mode="bridge"/>'),
+        ('ethernet', ''),
+        ('vhostuser', '<source type="unix" path="/run/x" mode="client"/>'),
+    ],
+)
+def test_mac_of_a_nic_that_cannot_move_is_refused_with_its_kind(type, source):
+    with pytest.raises(Failure, match=f"^NIC {A} is of type '{type}', only a bridge NIC can"):
+        move(domain_xml(nic_xml(A, type=type, source=source)), {A: 'P'})
 
 
-def test_of_a_failover_pair_the_bridge_nic_moves_and_the_other_stays(move):
-    pair = nic('<teaming type="transient" persistent="ua-1"/>', type='hostdev', source='')
-    bridge = nic('<teaming type="persistent"/>')
-    for order in (pair, bridge), (bridge, pair):
-        xml, log = move(domain(*order), {A: 'P'})
-        assert xml == domain(*order).replace(bridge, pool_nic('P', '<teaming type="persistent"/>'))
-        assert len(log) == 1
+def test_of_a_failover_pair_the_bridge_nic_moves_and_the_other_stays():
+    pair = nic_xml(A, '<teaming type="transient" persistent="ua-1"/>', type='hostdev', source='')
+    bridge, moved = '<teaming type="persistent"/>', pool_nic_xml(A, 'P', '<teaming type="persistent"/>')
+    for order in (0, 1), (1, 0):
+        before, after = (domain_xml(*[(pair, n)[i] for i in order]) for n in (nic_xml(A, bridge), moved))
+        assert_moved(before, {A: 'P'}, after)
 
 
-def test_whole_domain_changes_in_the_nics_of_the_dictionary_only(move, domain_xml):
-    profiles = {'00:1a:4a:16:01:5{}'.format(i): 'P{}'.format(i) for i in (1, 2, 4, 5)}
-    xml, log = move(domain_xml, profiles)
+def test_whole_domain_changes_in_the_nics_of_the_dictionary_only(domain_of_the_engine):
+    profiles = {f'00:1a:4a:16:01:5{i}': f'P{i}' for i in (1, 2, 4, 5)}
+    xml, log = move(domain_of_the_engine.encode(), profiles)
+    assert [line.partition('; ')[2] for line in log] == [
+        'removed: filterref, port, mtu',
+        'removed: filterref, mtu, coalesce',
+        'removed: virtualport, vlan, backend',
+        '',
+    ]
 
     def split(xml):
-        parts = re.split('(<interface type.*?</interface>)', xml, flags=re.DOTALL)
-        return parts[0::2], parts[1::2]
+        """Return a domain without what its NICs say, and its NICs."""
+        root = ElementTree.fromstring(xml)
+        nics = root.findall('devices/interface')
+        texts = [ElementTree.tostring(nic).strip() for nic in nics]
+        for nic in nics:
+            nic.clear()
+        return ElementTree.tostring(root), [ElementTree.fromstring(text) for text in texts]
 
-    (texts_before, before), (texts, nics) = split(domain_xml), split(xml)
-    assert texts == texts_before
-    assert [i for i in range(len(nics)) if nics[i] != before[i]] == [0, 1, 3, 4]
-    assert [line.partition('; ')[2] for line in log] == [
-        'removed: filterref, port, mtu', 'removed: filterref, mtu, coalesce',
-        'removed: virtualport, vlan, backend', '']
+    (rest_before, before), (rest, after) = split(domain_of_the_engine.encode()), split(xml.encode())
+    assert rest == rest_before
+    assert 'ovirt-vm:device' in xml and 'qemu:capabilities' in xml  # the prefixes are there, too
+    changed = [
+        i for i in range(len(after)) if ElementTree.tostring(after[i]) != ElementTree.tostring(before[i])
+    ]
+    assert changed == [0, 1, 3, 4]
     for i, number in ((0, 1), (1, 2), (3, 4), (4, 5)):
-        old, new = ElementTree.fromstring(before[i]), ElementTree.fromstring(nics[i])
-        kept = [child for child in new if child.tag not in ('source', 'virtualport')]
-        assert [ElementTree.tostring(child).strip() for child in kept] == [
-            ElementTree.tostring(child).strip() for child in old
-            if child.tag in [child.tag for child in kept]]
-        assert new.get('type') == 'network'
-        assert [(e.tag, e.attrib) for e in new.find('source').iter()] == [
-            ('source', {'network': 'direct-pool'})]
-        assert [(e.tag, e.attrib) for e in new.find('virtualport').iter()] == [
-            ('virtualport', {'type': '802.1Qbh'}),
-            ('parameters', {'profileid': 'P{}'.format(number)})]
-    assert move(xml, profiles)[0] == xml
-
-
-@pytest.mark.parametrize('prologue', ['', '\ufeff', '<?xml version="1.0" encoding="utf-8"?>\r\n',
-                                      '<!-- <interface type="bridge"> -->', '<?pi <interface>?>'])
-@pytest.mark.parametrize('end', ['</interface>', '</interface\n>'])
-def test_bytes_around_a_moved_nic_stay(move, prologue, end):
-    around = ('{}<domain><!--\u00fc<devices>--><name a="&#10;&#9;>">\r\n&#13;<![CDATA[<interface>]]>'
-              '</name><devices>', '<interface a=">"/>\u20ac</devices></domain>\n')
-    before, after = around[0].format(prologue), around[1]
-    xml, _ = move(before + nic().replace('</interface>', end) + after, {A: 'P'})
-    assert xml == before + pool_nic('P').replace('</interface>', end) + after
-
-
-# Domains that an editor of bytes could take wrongly.
-
-@pytest.mark.parametrize('odd', [
-    '<?interface type="bridge"?>', '<?mac address="00:1a:4a:16:01:51"?>', '<!--interface-->',
-    '<!-- <interface type="bridge"><mac address="00:1a:4a:16:01:51"/></interface> -->',
-    '<interface/>', '<interface type="bridge"/>', '<interface></interface>', '<mac/>', 'a/>',
-    '<x>/></x>',
-    '<![CDATA[<interface/>]]>', '<![CDATA[/>]]>', '<x a="/>"/>', "<x a='>'/>", '<x><?y /?></x>',
-    '<x><!--/--></x>', '<x xmlns="urn:x"><interface type="bridge"/></x>',
-], ids=str)
-def test_odd_neighbours_and_children_of_a_nic_keep_their_bytes(move, odd):
-    xml = '{0}<domain>{1}<devices>{1}{2}{1}{3}</devices>{1}</domain>{0}'
-    misc = odd if odd[:2] in ('<?', '<!') and 'CDATA' not in odd else ''
-    assert move(xml.format(misc, odd, nic(odd), nic(mac=B)), {A: 'P'})[0] == xml.format(
-        misc, odd, pool_nic('P', odd), nic(mac=B))
-
-
-@pytest.mark.parametrize('start', [
-    '<interface type="bridge">', "<interface  type = 'bridge' >",
-    '<interface a=" type=\'x\'" type="bridge">',
-    '<interface\n\ttype="bridge"\n>',
-    '<interface xmlns:o="urn:o" o:type="x" type="bridge" trustGuestRxFilters="no">',
-    '<interface type="&#98;ridge">',
-])
-def test_nothing_but_the_type_changes_in_the_start_tag(move, start):
-    before = domain(nic()).replace('<interface type="bridge">', start)
-    type_ = '&#98;ridge' if '#' in start else 'bridge'
-    assert move(before, {A: 'P'})[0] == domain(pool_nic('P')).replace(
-        '<interface type="network">', start.replace(type_, 'network'))
-
-
-@pytest.mark.parametrize('encoding', ['latin-1', 'utf-16', 'shift_jis', 'klingon'])
-def test_declared_encoding_plays_no_part_as_vdsm_writes_utf8(move, encoding):
-    declaration = '<?xml version="1.0" encoding="{}"?><!--\u00e9-->'.format(encoding)
-    assert move(declaration + domain(nic()), {A: 'P'})[0] == declaration + domain(pool_nic('P'))
-
-
-@pytest.mark.parametrize('data', [
-    '<domain>\u00e9</domain>'.encode('latin-1'), domain(nic()).encode('utf-16'),
-    domain(nic()).encode('utf-16-le'),
-    domain(nic()).encode('utf-16-be'), b'', b' ', b'<domain>',
-    b'<domain/><domain/>', b'<a:domain/>', b'<domain a="1" a="2"/>', b'<domain>&undefined;</domain>',
-    b'\0',
-], ids=lambda data: repr(data[:20]))
-def test_what_is_no_xml_in_utf8_is_refused_in_one_line(vmfex, data):
-    with pytest.raises(vmfex.Failure, match="^the XML of the VM can't be read: .*; see which"):
-        vmfex.rewrite(data, {A: 'P'})
-
-
-@pytest.mark.parametrize('doctype', [
-    '<!DOCTYPE domain>', '<!DOCTYPE domain [<!ENTITY nic "{}">]>'.format(nic().replace('"', "'")),
-    '<!DOCTYPE domain [<!ATTLIST interface type CDATA "bridge">]>',
-])
-def test_doctype_is_refused(vmfex, doctype):
-    with pytest.raises(vmfex.Failure, match='^the XML of the VM has a DOCTYPE'):
-        vmfex.rewrite((doctype + domain('&nic;' if 'ENTITY' in doctype else nic())).encode(), {A: 'P'})
-
-
-def test_nic_that_is_nested_deeply_is_left_alone(move):
-    deep = nic(2000 * '<x>' + 2000 * '</x>')
-    assert move(domain(deep), {A: 'P'})[0] == domain(pool_nic('P', 2000 * '<x>' + 2000 * '</x>'))
-    deep = 2000 * '<interface type="bridge">' + nic() + 2000 * '</interface>'
-    assert move(domain(deep), {A: 'P'})[0] == domain(deep)
-
-
-def test_work_grows_with_the_sum_of_macs_and_nics(move, vmfex):
-    macs = ['00:1a:4a:16:{:02x}:{:02x}'.format(i // 256, i % 256) for i in range(4000)]
-    value = str({mac: 'P' for mac in macs})
-    start = time.perf_counter()
-    xml, log = move(domain(*[nic(mac=mac) for mac in macs]), vmfex.parse_property(value))
-    assert time.perf_counter() - start < 10  # seconds; it was 94, and takes half a second
-    assert len(log) == xml.count('802.1Qbh') == 4000
+        new = {child.tag: ElementTree.tostring(child).strip() for child in after[i]}
+        old = {child.tag: ElementTree.tostring(child).strip() for child in before[i]}
+        assert new.pop('source') == b'<source network="direct-pool" />'
+        assert f'profileid="P{number}"'.encode() in new.pop('virtualport')
+        assert new == {tag: old[tag] for tag in new} and after[i].get('type') == 'network'
+    again, log = move(xml, profiles)
+    assert again == xml and len(log) == 4
 
 
 # What the domain's metadata says about NICs.
 
-def with_metadata(device, *nics, mac=A):
-    return ('<domain xmlns:ovirt-vm="http://ovirt.org/vm/1.0"><metadata><ovirt-vm:vm><ovirt-vm:custom>'
-            '<ovirt-vm:other>x</ovirt-vm:other></ovirt-vm:custom><ovirt-vm:device alias="ua-1" '
-            'mac_address="{}">{}</ovirt-vm:device><ovirt-vm:device devtype="disk" name="vda"/>'
-            '</ovirt-vm:vm></metadata><devices>{}</devices></domain>').format(mac, device, ''.join(nics))
+
+def with_device(children, *nics, mac=A):
+    return domain_xml(*nics, devices=device_xml(mac, children))
 
 
-def own(profile):
-    return '<ovirt-vm:custom><ovirt-vm:vmfex>{}</ovirt-vm:vmfex></ovirt-vm:custom>'.format(profile)
+def test_nic_whose_vnic_profile_has_a_port_profile_moves():
+    before = with_device(OWN.format('P'), nic_xml(A), nic_xml(B), mac=A.upper())
+    xml, log = move(before, {})
+    assert same(xml, with_device(OWN.format('P'), pool_nic_xml(A, 'P'), nic_xml(B), mac=A.upper()))
+    assert log == [f'NIC {A} moved from ovirtmgmt to port profile P']
 
 
-MIRRORING = ('<ovirt-vm:portMirroring><ovirt-vm:network>ovirtmgmt</ovirt-vm:network>'
-             '</ovirt-vm:portMirroring>')
+@pytest.mark.parametrize(
+    'children',
+    [
+        '',
+        '<ovirt-vm:custom/>',
+        OWN.format(''),
+        '<ovirt-vm:vmfex>P</ovirt-vm:vmfex>',
+        '<custom><vmfex>P</vmfex></custom>',
+        '<ovirt-vm:custom><ovirt-vm:x>vmfex</ovirt-vm:x></ovirt-vm:custom>',
+    ],
+)
+def test_nic_whose_vnic_profile_has_none_stays(children):
+    xml = with_device(children, nic_xml(A))
+    new, log = move(xml, {})
+    assert same(new, xml) and log == []
 
 
-def test_nic_whose_vnic_profile_has_a_port_profile_moves(move):
-    xml, log = move(with_metadata(own('P'), nic(), nic(mac=B), mac=A.upper()), {})
-    assert xml == with_metadata(own('P'), pool_nic('P'), nic(mac=B), mac=A.upper())
-    assert log == ['NIC {} moved from ovirtmgmt to port profile P'.format(A)]
-
-
-@pytest.mark.parametrize('device', [
-    '', '<ovirt-vm:custom/>', own(''), '<ovirt-vm:vmfex>P</ovirt-vm:vmfex>',
-    '<custom><vmfex>P</vmfex></custom>',
-    '<ovirt-vm:custom><ovirt-vm:x>vmfex</ovirt-vm:x></ovirt-vm:custom>'])
-def test_nic_whose_vnic_profile_has_none_stays(move, device):
-    xml = with_metadata(device, nic())
-    assert move(xml, {}) == (xml, [])
-
-
-def test_dictionary_wins_over_the_vnic_profile_and_the_log_says_so(move):
-    xml, log = move(with_metadata(own('Own'), nic(), nic(mac=B)), {A: 'P', B: 'P'})
-    assert xml == with_metadata(own('Own'), pool_nic('P'), pool_nic('P', mac=B))
-    assert log[0] == ("NIC {} has port profile P in the VM's custom property vmfex, and Own in its vNIC"
-                      " profile's: the VM's counts".format(A))
+def test_dictionary_wins_over_the_vnic_profile_and_the_log_says_so():
+    xml, log = move(with_device(OWN.format('Own'), nic_xml(A), nic_xml(B)), {A: 'P', B: 'P'})
+    assert same(xml, with_device(OWN.format('Own'), pool_nic_xml(A, 'P'), pool_nic_xml(B, 'P')))
+    assert log[0] == f"NIC {A} has port profile Own by its vNIC profile; P, the VM's, counts"
     assert len(log) == 3
 
 
-def test_device_of_the_metadata_that_is_no_nic_of_the_vm_plays_no_part(move):
-    for profile in 'P', 'a&amp;b':
-        xml = with_metadata(own(profile), nic(mac=B))
-        assert move(xml, {}) == (xml, [])
-    xml = with_metadata(own('P'), nic(), mac='what')
-    assert move(xml, {}) == (xml, [])
+@pytest.mark.parametrize('profile', ['P', 'a&amp;b'])
+def test_device_of_the_metadata_that_is_not_a_nic_of_the_vm_plays_no_part(profile):
+    xml = with_device(OWN.format(profile), nic_xml(B))
+    new, log = move(xml, {})
+    assert same(new, xml) and log == []
 
 
 @pytest.mark.parametrize('name', ['a&amp;b', ' P', 40 * 'p', "{'00:1a:4a:16:01:51':'P'}"])
-def test_wrong_name_in_a_vnic_profile_names_the_nic_and_the_rule(vmfex, name):
-    with pytest.raises(vmfex.Failure, match=(
-            '^NIC {}, custom property vmfex of its vNIC profile: .* bytes. is no port profile: use '
-            .format(A))):
-        vmfex.rewrite(with_metadata(own(name), nic()).encode(), {})
+def test_wrong_name_in_a_vnic_profile_names_the_nic_and_the_rule(name):
+    with pytest.raises(
+        Failure, match=f'^custom property vmfex of the vNIC profile of NIC {A}: .* is not a port'
+    ):
+        move(with_device(OWN.format(name), nic_xml(A)), {})
 
 
 @pytest.mark.parametrize('profiles', [{}, {A: 'P'}], ids=['own', 'dictionary'])
-def test_nic_with_port_mirroring_is_refused_on_vmfex(vmfex, profiles):
-    device = MIRRORING + ('' if profiles else own('P'))
-    with pytest.raises(vmfex.Failure, match='^NIC {} has port mirroring, .*: take'.format(A)):
-        vmfex.rewrite(with_metadata(device, nic()).encode(), profiles)
+def test_nic_with_port_mirroring_is_refused_on_vmfex(profiles):
+    children = MIRRORING + ('' if profiles else OWN.format('P'))
+    with pytest.raises(Failure, match=f'^NIC {A} has port mirroring, .*: remove port mirroring from'):
+        move(with_device(children, nic_xml(A)), profiles)
 
 
-@pytest.mark.parametrize('device, nics', [
-    ('<ovirt-vm:portMirroring/>', [nic()]), (MIRRORING, [nic(), nic(mac=B)])], ids=['empty', 'bridge'])
-def test_port_mirroring_of_a_bridge_nic_is_its_own_affair(move, device, nics):
-    xml = with_metadata(device, *nics)
-    profiles = {B: 'P'} if len(nics) == 2 else {A: 'P'}
-    assert '802.1Qbh' in move(xml, profiles)[0]
+@pytest.mark.parametrize(
+    'children, mac', [('<ovirt-vm:portMirroring/>', A), (MIRRORING, B)], ids=['empty', 'bridge']
+)
+def test_port_mirroring_of_a_bridge_nic_is_its_own_affair(children, mac):
+    xml = with_device(children, nic_xml(A), nic_xml(B), mac=mac)
+    assert '802.1Qbh' in move(xml, {A: 'P'})[0]
+
+
+@pytest.mark.parametrize(
+    'type, source, taken',
+    [
+        ('network', '<source network="direct-pool"/>', 1),
+        ('direct', f'<source network="direct-pool"{LIVE}/>', 1),
+        ('network', '<source network="default"/>', 0),
+        ('direct', '<source dev="eth3" mode="passthrough"/>', 0),
+        ('bridge', '<source bridge="direct-pool"/>', 0),
+    ],
+)
+def test_nics_on_the_pool_are_counted(type, source, taken):
+    root = minidom.parseString(domain_xml(nic_xml(A, type=type, source=source), nic_xml(B))).documentElement
+    assert nics.count_on_pool(root) == taken
+
+
+# The update of a NIC that runs: in both forms, whatever libvirt is here.
+
+
+def update(running, asked, version):
+    """Return the update in the form for that version of libvirt, and the line for the log."""
+    nic = nics.running_nic(domain_xml(nic_xml(B), running), A)
+    line = nics.set_link(nic, minidom.parseString(asked).documentElement, version)
+    return nic.toxml(), line
+
+
+@pytest.mark.parametrize(
+    'version, form', [(10007000, 'direct'), (10008000, 'network'), (12008000, 'network')]
+)
+@pytest.mark.parametrize('before', ['', '<link state="up"/>', '<link state="down"/>'])
+@pytest.mark.parametrize('asked', ['up', 'down'])
+def test_update_is_the_running_nic_in_libvirts_form_with_the_asked_link(version, form, before, asked):
+    rest = '<bandwidth><inbound average="1000"/></bandwidth><target dev="macvtap0"/>'
+    running = pool_nic_xml(A, 'P', rest + before, 'direct', LIVE)
+    link = f'<link state="{asked}"/>'
+    other = '<bandwidth><inbound average="7"/></bandwidth><mtu size="1500"/>'  # it waits
+    new, line = update(running, nic_xml(A, link + other, source='<source bridge="storage"/>'), version)
+    more = LIVE if form == 'direct' else ''
+    assert same(new, pool_nic_xml(A, 'P', rest + link, form, more))
+    assert line.startswith(f'NIC {A} has link {asked}; it stays on port profile P, ')
+
+
+def test_update_without_a_link_state_means_up():
+    new, line = update(pool_nic_xml(A, 'P', '<link state="down"/>', 'direct', LIVE), nic_xml(A), 9000000)
+    assert '<link' not in new and 'has link up' in line
+
+
+@pytest.mark.parametrize('nic', [nic_xml(A), pool_nic_xml(B, 'P', type='direct', more=LIVE)])
+def test_nic_that_does_not_run_on_the_pool_is_not_found(nic):
+    assert nics.running_nic(domain_xml(nic), A) is None

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Lets something happen at a call of the hook to libvirt, whichever VDSM it runs beside.
+Lets something happen at a call of the hook, to libvirt or to write the XML, whichever VDSM it runs beside.
 
 Python imports this by itself when its folder is in PYTHONPATH. Environment: FAULT_CALL is the number
 of the call, from 1, FAULT a shell command to run before it, or after it if FAULT_WHEN is "after".
@@ -12,6 +12,7 @@ import itertools
 import os
 import subprocess
 
+import hooking
 import libvirt
 
 calls = itertools.count(1)
@@ -38,15 +39,19 @@ def counted(method):
         finally:
             if when == 'after':
                 run_fault()
+
     return call
 
 
 for owner, names in (
-        (libvirt, ['open', 'openAuth']),
-        (libvirt.virConnect, ['networkLookupByName', 'networkDefineXML', 'lookupByUUIDString',
-                              'getLibVersion']),
-        (libvirt.virDomain, ['XMLDesc', 'setInterfaceParameters']),
-        (libvirt.virNetwork, ['XMLDesc', 'isActive', 'isPersistent', 'autostart', 'create',
-                              'destroy', 'setAutostart'])):
+    (hooking, ['write_domxml']),
+    (libvirt, ['open', 'openAuth']),
+    (libvirt.virConnect, ['listAllNetworks', 'networkDefineXML', 'lookupByUUIDString', 'getLibVersion']),
+    (libvirt.virDomain, ['XMLDesc']),
+    (
+        libvirt.virNetwork,
+        ['XMLDesc', 'isActive', 'isPersistent', 'autostart', 'create', 'destroy', 'setAutostart'],
+    ),
+):
     for name in names:
         setattr(owner, name, counted(getattr(owner, name)))

@@ -19,7 +19,14 @@ def get(target=None, killOnFailure=True):
     def show_pool():
         net = conn.networkLookupByName('direct-pool')
         with open(os.environ['DEMO_POOL'], 'w') as f:
-            f.write('active: {}, persistent: {}, autostart: {}\n{}'.format(
-                *('yes' if flag else 'no' for flag in (
-                    net.isActive(), net.isPersistent(), net.autostart())), net.XMLDesc(0)))
+            f.write(
+                'active: {}, persistent: {}, autostart: {}\n{}'.format(
+                    *(
+                        'yes' if flag else 'no'
+                        for flag in (net.isActive(), net.isPersistent(), net.autostart())
+                    ),
+                    net.XMLDesc(0),
+                )
+            )
+
     return conn

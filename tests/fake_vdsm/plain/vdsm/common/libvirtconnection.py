@@ -13,8 +13,12 @@ import signal
 
 import libvirt
 
-GONE = (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_NO_CONNECT,
-        libvirt.VIR_ERR_INVALID_CONN)
+GONE = (
+    libvirt.VIR_ERR_SYSTEM_ERROR,
+    libvirt.VIR_ERR_INTERNAL_ERROR,
+    libvirt.VIR_ERR_NO_CONNECT,
+    libvirt.VIR_ERR_INVALID_CONN,
+)
 
 
 def get(target=None, killOnFailure=True):
@@ -31,9 +35,13 @@ def _watched(method, kill_on_failure):
         try:
             return method(*args, **kwargs)
         except libvirt.libvirtError as e:
-            if (e.get_error_domain() in (libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_RPC)
-                    and e.get_error_code() in GONE and kill_on_failure):
+            if (
+                e.get_error_domain() in (libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_RPC)
+                and e.get_error_code() in GONE
+                and kill_on_failure
+            ):
                 logging.getLogger('plain fake').error('connection broken, taking the process down')
                 os.kill(os.getpid(), signal.SIGTERM)
             raise
+
     return call

@@ -6,7 +6,10 @@ import os
 import subprocess
 import tempfile
 
-PLAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'plain')
+from tests.hook import TESTS
+from tests.messages import check_stderr
+
+PLAIN = os.path.join(TESTS, 'fake_vdsm', 'plain')
 
 
 class HookError(Exception):
@@ -40,9 +43,14 @@ def find_vdsm():
     """
     if 'VDSM_LIB' in os.environ:
         return os.path.abspath(os.environ['VDSM_LIB'])
-    installed = subprocess.run(
-        ['/usr/bin/python3', '-c', 'import vdsm.hook.hooking, vdsm.common.libvirtconnection'],
-        cwd='/', stderr=subprocess.DEVNULL).returncode == 0
+    installed = (
+        subprocess.run(
+            ['/usr/bin/python3', '-c', 'import vdsm.hook.hooking, vdsm.common.libvirtconnection'],
+            cwd='/',
+            stderr=subprocess.DEVNULL,
+        ).returncode
+        == 0
+    )
     return None if installed else PLAIN
 
 
@@ -85,9 +93,15 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
         for script in scripts:
             if not (os.path.isfile(script) and os.access(script, os.X_OK)):
                 continue
-            done = subprocess.run([*command, script], env=env, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            done = subprocess.run(
+                [*command, script],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
             log.append(done.stderr.decode('utf-8', 'backslashreplace'))
+            check_stderr(log[-1], done.returncode != 0)
             failed = failed or done.returncode != 0
             if done.returncode or os.path.basename(folder) != 'before_vm_start':
                 err = done.stderr

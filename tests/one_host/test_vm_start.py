@@ -8,9 +8,9 @@ from collections import Counter
 import libvirt
 import pytest
 
-from tests.fake_vdsm.runner import HookError
 from tests.lab.kinds import ON_BOTH_KINDS
 from tests.lab.vm import VM
+from tests.vdsm_runner import HookError
 
 
 @ON_BOTH_KINDS
@@ -101,7 +101,8 @@ def test_ten_vms_at_once_on_a_host_with_no_pool(fabric, alpha):
     assert on == Counter('eth{}'.format(i) for i in range(3, 23))
     associated = fabric.requests(operation='ASSOCIATE')
     assert sorted((request.vm, request.profile) for request in associated) == sorted(
-        (vm.uuid, profile) for vm in vms for profile in vm.profiles.values())
+        (vm.uuid, profile) for vm in vms for profile in vm.profiles.values()
+    )
 
 
 @ON_BOTH_KINDS
@@ -110,9 +111,10 @@ def test_refused_profile_stops_the_start_with_libvirts_message(fabric, alpha):
     fabric.refuse('Profile2')
     with pytest.raises(libvirt.libvirtError, match='error .* during port-profile setlink'):
         vm.start(alpha)
-    assert [(request.profile, request.answer) for request
-            in fabric.requests(operation='ASSOCIATE')] == [
-        ('Profile1', 'success'), ('Profile2', 'refused')]
+    assert [(request.profile, request.answer) for request in fabric.requests(operation='ASSOCIATE')] == [
+        ('Profile1', 'success'),
+        ('Profile2', 'refused'),
+    ]
     assert set(alpha.pool_nics().values()) == {0}
     fabric.refuse(None)
     vm.start(alpha)
@@ -126,11 +128,15 @@ def test_slow_fabric_is_waited_for(fabric, alpha):
     assert [request.answer for request in fabric.requests()] == ['success']
 
 
-@pytest.mark.parametrize('vmfex', [
-    '''{"00:1a:4a:16:00:51": "a&b<'"}''',
-    '''{"00:1a:4a:16:00:51": "P'/></virtualport><filterref filter='x'/><x y='"}''',
-    '''{"00:1a:4a:16:00:51'/><source bridge='ovirtmgmt": "P"}''',
-], ids=['entity', 'element', 'mac'])
+@pytest.mark.parametrize(
+    'vmfex',
+    [
+        '''{"00:1a:4a:16:00:51": "a&b<'"}''',
+        '''{"00:1a:4a:16:00:51": "P'/></virtualport><filterref filter='x'/><x y='"}''',
+        '''{"00:1a:4a:16:00:51'/><source bridge='ovirtmgmt": "P"}''',
+    ],
+    ids=['entity', 'element', 'mac'],
+)
 def test_names_that_inject_xml_never_reach_libvirt(fabric, alpha, vmfex):
     vm = VM()
     vm.vmfex = vmfex
@@ -146,8 +152,9 @@ def test_vm_whose_vnic_profiles_have_port_profiles_starts_and_resumes(fabric, al
     running = vm.on(alpha).XMLDesc()
     vm.on(alpha).managedSave()
     log = alpha.hook('before_vm_start', running, None, vm.uuid)[1]
-    assert log == ''.join('vmfex: NIC {} is on port profile {} already\n'.format(*pair)
-                          for pair in vm.profiles.items())
+    assert log == ''.join(
+        'vmfex: NIC {} is on port profile {} already\n'.format(*pair) for pair in vm.profiles.items()
+    )
     vm.on(alpha).create()
     assert len(vm.vic_nics(alpha)) == 2
 

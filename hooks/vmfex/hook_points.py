@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What happens at each of VDSM's hook points.
+
+Each function takes the XML, a minidom document, and returns lines for the log and what to write in
+the place of that XML, None for nothing. It raises Failure.
+"""
+
+import os
+import sys
+
+from vmfex import nics
+from vmfex.custom_property import parse_dictionary, profiles_of_nic
+from vmfex.failure import Failure
+from vmfex.libvirt_connection import libvirt_connection
+from vmfex.pool import prepare_pool
+
+
+def before_vm_start(doc):
+    return put_on_pool(doc, parse_dictionary(os.environ.get('vmfex', '')))
+
+
+def before_nic_hotplug(doc):
+    mac = nics.mac_of(doc.documentElement)
+    return put_on_pool(doc, profiles_of_nic(mac, os.environ.get('vmfex', '')))
+
+
+def before_vm_comes(doc):
+    # From another host or from its suspend, with its NICs on direct-pool already.
+    return prepare_pool(nics.count_on_pool(doc.documentElement)), None
+
+
+def before_update_device(doc):
+    # libvirt accepts the NIC as it runs, with another link state. All else can't change now.
+    asked = doc.documentElement
+    if asked.getAttribute('type') not in ('bridge', 'network', 'direct'):  # what VDSM calls our NICs
+        return [], None
+    with libvirt_connection() as conn:
+        domain = conn.lookupByUUIDString(os.environ.get('vmId', ''))
+        running = nics.running_nic(domain.XMLDesc(0), nics.mac_of(asked))
+        if not running:
+            return [], None
+        line = nics.set_link(running, asked, conn.getLibVersion())
+    return [line], running
+
+
+HOOK_POINTS = {
+    'before_vm_start': before_vm_start,
+    'before_vm_migrate_destination': before_vm_comes,
+    'before_vm_dehibernate': before_vm_comes,
+    'before_nic_hotplug': before_nic_hotplug,
+    'before_update_device': before_update_device,
+}
+
+
+def put_on_pool(doc, profiles):
+    """Move the NICs in profiles, a dict of MAC address to port profile, and prepare direct-pool."""
+    before = doc.toxml()
+    log = nics.move_all(doc.documentElement, profiles)
+    log += prepare_pool(nics.count_on_pool(doc.documentElement))
+    return log, doc if doc.toxml() != before else None
+
+
+def run():
+    """Do what VDSM calls the hook for. Raises Failure."""
+    # VDSM calls a hook by its path, which may be a link.
+    hook_point = HOOK_POINTS.get(os.path.basename(os.path.dirname(os.path.abspath(sys.argv[0]))))
+    if not hook_point or '_hook_domxml' not in os.environ:
+        names = ', '.join(HOOK_POINTS)
+        raise Failure(f"only VDSM can call this, in the folder of a hook point ({names}): use --test")
+    import hooking
+
+    log, xml = hook_point(hooking.read_domxml())
+    if xml:
+        hooking.write_domxml(xml)
+    for line in log:
+        hooking.log(f'vmfex: {line}')

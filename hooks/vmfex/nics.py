@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The NICs in a domain's XML: which ones move to direct-pool, and how."""
+
+from xml.dom import minidom
+
+from vmfex.custom_property import check_port_profile
+from vmfex.elements import attribute, find
+from vmfex.failure import Failure
+
+POOL = 'direct-pool'
+VIRTUALPORT = '802.1Qbh'
+OVIRT = 'http://ovirt.org/vm/1.0'
+# What libvirt refuses on a NIC of a passthrough network, at once or (mtu, coalesce) when its link
+# state changes.
+UNFIT = ('virtualport', 'filterref', 'port', 'mtu', 'vlan', 'coalesce', 'backend')
+
+
+def find_nics(root):
+    """Return the interface elements of a domain, or the one that root is."""
+    return [root] if root.tagName == 'interface' else find(root, 'devices', 'interface')
+
+
+def mac_of(nic):
+    return attribute(nic, 'mac', 'address').lower()
+
+
+def is_on_pool(nic):
+    # In a running domain's XML, the type is what libvirt made of it: direct.
+    type_, network = nic.getAttribute('type'), attribute(nic, 'source', 'network')
+    return type_ in ('network', 'direct') and network == POOL
+
+
+def profile_of(nic):
+    return attribute(nic, 'virtualport', 'parameters', 'profileid')
+
+
+def count_on_pool(root):
+    """Return how many NICs of direct-pool a domain takes."""
+    return sum(is_on_pool(nic) for nic in find_nics(root))
+
+
+def move_all(root, profiles):
+    """
+    Move NICs to direct-pool: those in profiles, a dict of MAC address to port profile, and those whose
+    vNIC profile has a port profile, by the domain's metadata.
+
+    Returns lines for the log. Raises Failure if one of them can't move.
+    """
+    nics = find_nics(root)
+    own_profiles, mirrored = read_metadata(root)
+    missing = set(profiles).difference(map(mac_of, nics))
+    log = [f"no NIC of this VM has MAC address {mac}" for mac in profiles if mac in missing]
+    for nic in nics:
+        mac = mac_of(nic)
+        own = own_profiles.get(mac)
+        profile = profiles.get(mac, own)
+        # The transient NIC of a failover pair has the MAC address of the one that moves.
+        if not profile or attribute(nic, 'teaming', 'type') == 'transient':
+            continue
+        check_movable(nic, mirrored)
+        if mac not in profiles:
+            check_port_profile(own, f"of the vNIC profile of NIC {mac}")
+        elif own:
+            log.append(f"NIC {mac} has port profile {own} by its vNIC profile; {profile}, the VM's, counts")
+        log.append(move(nic, profile))
+    return log
+
+
+def read_metadata(root):
+    """
+    Return what a domain's metadata says of its NICs' vNIC profiles: a dict of MAC address to port
+    profile, not yet checked, and the set of MAC addresses with port mirroring.
+    """
+    own_profiles, mirrored = {}, set()
+    for metadata in find(root, 'metadata'):
+        for device in find(metadata, 'vm', 'device', namespace=OVIRT):
+            mac = device.getAttribute('mac_address').lower()
+            for element in find(device, 'custom', 'vmfex', namespace=OVIRT):
+                own_profiles[mac] = ''.join(text.data for text in element.childNodes)
+            if find(device, 'portMirroring', 'network', namespace=OVIRT):
+                mirrored.add(mac)
+    return own_profiles, mirrored
+
+
+def check_movable(nic, mirrored):
+    mac, type_ = mac_of(nic), nic.getAttribute('type')
+    if type_ != 'bridge' and not is_on_pool(nic):
+        cure = "remove it from the custom property vmfex, or change its vNIC profile"
+        raise Failure(f"NIC {mac} is of type {type_!r}, only a bridge NIC can move to VM-FEX: {cure}")
+    if mac in mirrored:
+        cure = "remove port mirroring from its vNIC profile, or the NIC from the custom property vmfex"
+        raise Failure(
+            f"NIC {mac} has port mirroring, which would send its bridge's traffic to VM-FEX: {cure}"
+        )
+
+
+def move(nic, profile):
+    """Make an interface element one of direct-pool on that port profile. Returns a line for the log."""
+    if is_on_pool(nic) and profile_of(nic) == profile:
+        return f"NIC {mac_of(nic)} is on port profile {profile} already"
+    place = attribute(nic, 'source', 'bridge') or f"port profile {profile_of(nic) or 'none'}"
+    unfit = [child for name in UNFIT for child in find(nic, name)]
+    for child in unfit:
+        remove(child)
+    nic.setAttribute('type', 'network')
+    old = find(nic, 'source')
+    for new in (
+        f'<source network="{POOL}"/>',
+        f'<virtualport type="{VIRTUALPORT}"><parameters profileid="{profile}"/></virtualport>',
+    ):
+        nic.insertBefore(minidom.parseString(new).documentElement, old[0] if old else None)
+    for child in old:
+        nic.removeChild(child)
+    removed = '; removed: ' + ', '.join(child.tagName for child in unfit) if unfit else ''
+    return f"NIC {mac_of(nic)} moved from {place} to port profile {profile}{removed}"
+
+
+def remove(child):
+    """Remove an element, with the space before it."""
+    before = child.previousSibling
+    if before and before.nodeType == before.TEXT_NODE and not before.data.strip():
+        child.parentNode.removeChild(before)
+    child.parentNode.removeChild(child)
+
+
+def running_nic(domain_xml, mac):
+    """Return the interface element of a running domain's NIC on direct-pool, None if it is not there."""
+    nics = find_nics(minidom.parseString(domain_xml).documentElement)
+    return next((nic for nic in nics if mac_of(nic) == mac and is_on_pool(nic)), None)
+
+
+def set_link(running, asked, libvirt_version):
+    """
+    Make a running interface element the update that gives it the link state of the asked one.
+
+    libvirt 10.8 and later want it as it was defined, and take one of type direct off the pool; those
+    before want it as it runs, of type direct, and refuse the other. Returns a line for the log.
+    """
+    for link in find(running, 'link'):
+        running.removeChild(link)
+    for link in find(asked, 'link'):
+        running.appendChild(link)
+    if libvirt_version >= 10008000:
+        running.setAttribute('type', 'network')
+        [source] = find(running, 'source')
+        for name in set(source.attributes.keys()) - {'network'}:
+            source.removeAttribute(name)
+    link = attribute(running, 'link', 'state') or 'up'
+    stays = f"it stays on port profile {profile_of(running)}, and other changes wait for the VM's next start"
+    return f"NIC {mac_of(running)} has link {link}; {stays}"

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""docs/messages.md: each line of the hook that a test sees has its row there, and each row is seen."""
+
+import os
+import re
+
+from tests.hook import TREE
+
+MESSAGES = os.path.join(TREE, 'docs', 'messages.md')
+# In the environment, the path of a file that gets a line for each row that was seen.
+SEEN = 'VMFEX_MESSAGES_SEEN'
+
+
+def rows(title, path=MESSAGES):
+    """Return the messages in the table with that title, with … for what varies."""
+    with open(path, encoding='utf-8') as f:
+        table = re.search(rf'\| {title} \|.*\n\|.*\n((?:\|.*\n)+)', f.read()).group(1)
+    return [re.match(r'\| `(.*?)` \|', line).group(1) for line in table.splitlines()]
+
+
+def matches(row, line):
+    return re.match('.*'.join(map(re.escape, row.split('…'))), line)
+
+
+ERRORS, LOG = rows('Error'), rows('Line')
+
+
+def check_stderr(stderr, failed):
+    """Check that what the hook wrote to stderr is in the table for that: of errors, or of the log."""
+    for line in re.findall('^vmfex: (.*)', stderr, re.MULTILINE):
+        found = [row for row in (ERRORS if failed else LOG) if matches(row, line)]
+        assert len(found) == 1, f'docs/messages.md has {found} for {line}'
+        if SEEN in os.environ:
+            with open(os.environ[SEEN], 'a', encoding='utf-8') as seen:
+                seen.write(found[0] + '\n')
+
+
+def unseen():
+    """Return the rows that no test has seen."""
+    try:
+        with open(os.environ[SEEN], encoding='utf-8') as seen:
+            return sorted({*ERRORS, *LOG} - set(seen.read().splitlines()))
+    except FileNotFoundError:
+        return sorted({*ERRORS, *LOG})

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import pytest
+
+from tests.unit.property_cases import RIGHT, WRONG
+from tests.vdsm_runner import HookError
+from tests.xml_builders import domain_xml, nic_xml
+from vmfex.custom_property import check_port_profile, parse_dictionary, profiles_of_nic
+from vmfex.failure import Failure
+
+A, B = '00:1a:4a:16:01:51', '00:1a:4a:16:01:52'
+
+
+def cases(table):
+    return [pytest.param(*case, id=name) for name, case in table.items()]
+
+
+@pytest.mark.parametrize('value, profiles', cases(RIGHT))
+def test_right_value_is_read(value, profiles):
+    assert parse_dictionary(value) == profiles
+
+
+@pytest.mark.parametrize('value, says', cases(WRONG))
+def test_wrong_value_is_refused_with_one_line_that_names_it(value, says):
+    with pytest.raises(Failure) as refusal:
+        parse_dictionary(value)
+    line = str(refusal.value)
+    assert line.startswith('custom property vmfex')
+    assert says in line
+    assert line.isprintable()
+    assert len(line) < 300
+
+
+@pytest.mark.parametrize('name', ['bare-profile', 'seven-octets', 'xml-injection', '100-kB-of-braces'])
+def test_vm_with_a_wrong_value_does_not_start(run_hook, name):
+    value, says = WRONG[name]
+    with pytest.raises(HookError) as error:
+        run_hook('before_vm_start', domain_xml(nic_xml(A)), value)
+    assert error.value.says('custom property vmfex') and says in str(error.value)
+    assert error.value.status == 2
+
+
+@pytest.mark.parametrize(
+    'value, profiles',
+    [
+        ('', {}),
+        (' ', {}),
+        ('{}', {}),
+        (f"{{'{A}': 'P', '{B}': 'Q'}}", {A: 'P'}),
+        (f"{{'{A.upper()}': 'P'}}", {A: 'P'}),
+        (f"{{'{B}': 'Q'}}", {}),
+        ('P', {A: 'P'}),
+        ('VM network 2', {A: 'VM network 2'}),
+        (A, {A: A}),
+    ],
+)
+def test_plugged_nic_has_the_vms_entry_for_it_or_its_vnic_profiles_name(value, profiles):
+    assert profiles_of_nic(A, value) == profiles
+
+
+@pytest.mark.parametrize('value', ['[]', 'a&b', ' P', 40 * 'p', "'P'"])
+def test_wrong_name_in_a_plugged_nics_vnic_profile_names_the_nic(value):
+    with pytest.raises(Failure, match=f'^custom property vmfex of the vNIC profile of NIC {A}: .* is not a'):
+        profiles_of_nic(A, value)
+
+
+def test_wrong_port_profile_is_said_with_where_it_stands():
+    with pytest.raises(
+        Failure, match="^custom property vmfex of somebody: 'a/b' is not a port profile: use 1"
+    ):
+        check_port_profile('a/b', 'of somebody')
+    assert check_port_profile('a b', '') == 'a b'
