@@ -66,7 +66,7 @@ def check(pool, host, need):
     # A pool that is used can't change before the VM starts.
     unused = [nic for nic in (pool.live.nics if pool.used else host.nics) if nic not in pool.used]
     free = [nic for nic in unused if nic in host.nics]
-    down = f"set PF {', '.join(host.pfs_down)} up, which is down, " if host.pfs_down else ""
+    down = f"set PF {', '.join(host.pfs_down)} up, which is down, or " if host.pfs_down else ""
     if len(free) < need:
         count = f"{len(free)} free {'NIC' if len(free) == 1 else 'NICs'} of {len(pool.used) + len(free)}"
         cure = f"{down}start it on another host, or give this one more dynamic vNICs or VFs"

@@ -6,12 +6,15 @@ A host lives as long as its first process, which ends when its stdin is closed: 
 process that made it is killed. All its processes end with it, as they share its PID namespace.
 """
 
+import atexit
 import contextlib
 import itertools
 import os
 import shlex
+import shutil
 import socket
 import subprocess
+import tempfile
 import uuid
 from xml.etree import ElementTree
 
@@ -30,6 +33,8 @@ ALPHA = ['eth{}'.format(i) for i in range(3, 12)]
 VNICS, VFS = 'vnics', 'vfs'
 PFS = ('enp6s0f0', 'enp6s0f1')
 FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
+# What libvirtd found out about QEMU, on the first host: as on real hosts, the others need not ask again.
+CACHE, CAPABILITIES = '/var/cache/libvirt/qemu', []
 IDLE = '02:00:00:00:00:00'  # the MAC that the lab's VM-FEX NICs have until a VM comes, and after it
 BRIDGES = ('ovirtmgmt', 'storage')
 # What libvirtd keeps elsewhere on a host of its own.
@@ -107,6 +112,8 @@ class Host:
     def __enter__(self):
         for folder in FOLDERS:
             os.makedirs(self.path(folder))
+        if CAPABILITIES:
+            shutil.copytree(CAPABILITIES[0], self.path(CACHE))
         self._write(
             '/etc/libvirt/libvirtd.conf',
             LIBVIRTD_CONF.format(uuid=uuid.uuid4(), log='/var/log/libvirt/libvirtd.log'),
@@ -143,6 +150,10 @@ class Host:
         return self
 
     def __exit__(self, *exc):
+        if not CAPABILITIES and os.path.isdir(self.path(CACHE)):
+            CAPABILITIES.append(os.path.join(tempfile.mkdtemp(prefix='vmfex-capabilities-'), 'qemu'))
+            atexit.register(shutil.rmtree, os.path.dirname(CAPABILITIES[0]))
+            shutil.copytree(self.path(CACHE), CAPABILITIES[0])
         self.close_connection()
         self._stack.close()
 

@@ -25,12 +25,15 @@ Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric. Try:
   vm migrate 1 alpha beta       live; beta's pool is made first
   vm link 1 beta down           as the engine's "unwired"; also: up
   vm plug 1 beta                a fifth NIC, with port profile Plugged
+  vm suspend 1 beta             its memory goes to a file; then perhaps
+  beta virsh net-destroy direct-pool
+  vm resume 1 beta              the pool is made anew first
   vm stop 1 beta
   cat $FABRIC/log               what the fabric was asked for
   echo Profile2 > $FABRIC/refuse      refuse a port profile; rm it to accept again
   echo 5 > $FABRIC/slow               take 5 seconds for each
   echo 0x0043 > $ALPHA/eth5/device/device      eth5 of alpha is an ordinary vNIC now
-  less $HOOK                    the hook; the hosts run it from there, so edit it and go on
+  less $HOOK $HOOKS/vmfex/*     the hook; the hosts run it from there, so edit it and go on
 
 The hooks run as VDSM runs them. exit ends all.
 """
@@ -58,6 +61,12 @@ class Commands:
     def migrate(self, number, source, destination):
         return self.vm(number).migrate(self.hosts[source], self.hosts[destination])
 
+    def suspend(self, number, host):
+        self.vm(number).suspend(self.hosts[host])
+
+    def resume(self, number, host):
+        return self.vm(number).resume(self.hosts[host])
+
     def stop(self, number, host):
         self.vm(number).stop(self.hosts[host])
 
@@ -83,7 +92,9 @@ def answer(commands, request):
     except (HookError, libvirt.libvirtError) as e:
         return '{}: {}'.format(type(e).__name__, e)
     except (ValueError, AttributeError, TypeError, KeyError):
-        return 'usage: vm start|stop|plug N HOST, vm migrate N HOST HOST, vm link N HOST up|down'
+        return (
+            'usage: vm start|suspend|resume|stop|plug N HOST, vm migrate N HOST HOST, vm link N HOST up|down'
+        )
 
 
 def serve(path, commands):
@@ -132,6 +143,7 @@ def main():
                 os.environ,
                 PATH=bin_ + ':' + os.environ['PATH'],
                 HOOK=HOOK,
+                HOOKS=HOOKS,
                 FABRIC=os.path.join(tmp, 'fabric'),
             )
             for name, host in hosts.items():

@@ -74,6 +74,17 @@ class VM:
         )
         return log
 
+    def suspend(self, host):
+        self.on(host).managedSave()
+
+    def resume(self, host):
+        domain = self.on(host)
+        _, log = host.hook('before_vm_start', self.xml, self.vmfex, self.uuid)
+        saved = domain.managedSaveGetXMLDesc()
+        _, more = host.hook('before_vm_dehibernate', saved, self.vmfex, self.uuid)
+        domain.create()
+        return log + more
+
     # As VDSM, these two pass the VM's property or, if it has none, that of the NIC's vNIC profile.
 
     def plug(self, host, mac, own=None, **nic):

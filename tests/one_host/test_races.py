@@ -27,7 +27,7 @@ def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(alpha, happens):
 
     prepare()
     calls = alpha.calls_of_hook('before_vm_start', vm.xml, vm.vmfex)
-    assert calls.count('listAllNetworks') == 2
+    assert calls.count('listAllNetworks') > 1  # the second time under its lock
     # What it learns, it learns from these.
     looks = [number for number, call in enumerate(calls, 1) if call in ('listAllNetworks', 'XMLDesc')]
     for number in looks:

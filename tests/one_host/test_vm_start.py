@@ -37,17 +37,15 @@ def test_vm_starts_on_its_port_profiles_and_stops(fabric, alpha):
 def test_suspended_vm_resumes_on_a_host_that_lost_its_pool(fabric, alpha):
     vm = VM()
     vm.start(alpha)
-    running = vm.on(alpha).XMLDesc()
-    vm.on(alpha).managedSave()
+    vm.suspend(alpha)
     assert alpha.idle_nics() == alpha.pool
     alpha.restart_libvirtd()
-    pool = alpha.conn.networkLookupByName('direct-pool')
+    pool = alpha.net
     pool.destroy()
     pool.undefine()
     fabric.forget()
 
-    alpha.hook('before_vm_start', running, vm.vmfex, vm.uuid)
-    vm.on(alpha).create()
+    assert 'direct-pool started' in vm.resume(alpha)
     assert fabric.ports(alpha, 'ASSOCIATE') == vm.ports(vm.vic_nics(alpha))
     assert vm.runs_on(alpha)
 

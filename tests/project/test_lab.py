@@ -104,6 +104,9 @@ def test_shell_does_what_its_lines_say():
         'vm migrate 1 alpha beta',
         'vm link 1 beta down',
         'vm plug 1 beta',
+        'vm suspend 1 beta',
+        'beta virsh net-destroy direct-pool',
+        'vm resume 1 beta',
         'cut -f 1-4 $FABRIC/log',
         'vm stop 1 beta',
         'echo Profile2 > $FABRIC/refuse',
@@ -112,7 +115,7 @@ def test_shell_does_what_its_lines_say():
         'echo 0x0043 > $ALPHA/eth5/device/device',
         'vm start 2 alpha',
         'vm',
-        'ls $HOOK',
+        'ls $HOOK $HOOKS/vmfex/main.py',
     ]
     out = subprocess.run(
         [sys.executable, '-m', 'tests.lab.shell'],
@@ -132,6 +135,7 @@ def test_shell_does_what_its_lines_say():
         'vmfex: direct-pool defined: eth3, eth4, eth6, ',
         'usage: vm start',
         '/50_vmfex\n',
+        '/vmfex/main.py\n',
     ):
         assert says in out, says
 

@@ -29,8 +29,6 @@ def test_vm_migrates_there_and_back_live(fabric, alpha, beta):
         assert len(fabric.requests()) == 6
         assert vm.runs_on(destination) and not vm.runs_on(source)
         assert vm.on(destination).state() == [libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_MIGRATED]
-        stats = vm.on(destination).jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
-        assert stats['downtime'] < 1000  # milliseconds: it went on where it was
         assert source.idle_nics() == source.pool
         assert vm.definition(destination) == definition
 
@@ -128,8 +126,8 @@ def test_refused_profile_costs_the_host_no_nic(fabric, alpha, beta, attempt):
     stays, typo = VM(1, profiles=('P',)), VM(2, profiles=('Refused',))
     stays.start(alpha)
     fabric.refuse('Refused')
-    for number in range(4):
-        if number == 3:
+    for restarted in False, True:
+        if restarted:
             alpha.restart_libvirtd()
         with pytest.raises(libvirt.libvirtError):
             attempt(alpha, typo)
@@ -143,8 +141,8 @@ def test_refused_profile_costs_the_destination_no_nic(fabric, alpha, beta):
     stays.start(beta)
     vm.start(alpha)
     fabric.refuse('Refused')
-    for number in range(4):
-        if number == 3:
+    for restarted in False, True:
+        if restarted:
             beta.restart_libvirtd()
         with pytest.raises(libvirt.libvirtError):
             vm.migrate(alpha, beta)

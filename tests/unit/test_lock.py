@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from tests.messages import check_stderr
 from vmfex import lock as room
 from vmfex.failure import Failure
 
@@ -17,9 +18,10 @@ def lock(monkeypatch, tmpdir):
 
 
 def test_lock_is_waited_for_no_longer_than_the_limit(lock):
-    with lock(), pytest.raises(Failure, match='^another hook has held .*lock for 1 seconds: end it'):
+    with lock(), pytest.raises(Failure, match='^another hook has held .*lock for 1 seconds: end it') as e:
         with lock():
             pass
+    check_stderr(f'vmfex: {e.value}', failed=True)
     with lock():
         pass
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.hook import HOOK
 from tests.vdsm_runner import HookError
-from tests.xml_builders import domain_xml, nic_xml
+from tests.xml_builders import MIRRORING, device_xml, domain_xml, nic_xml
 
 DOMAIN = domain_xml(nic_xml('00:1a:4a:16:01:51'))
 PROPERTY = "{'00:1a:4a:16:01:51':'P'}"
@@ -20,6 +20,19 @@ def assert_fails(run_hook, says, xml=DOMAIN, point='before_vm_start', **kwargs):
 
 def test_broken_xml_is_one_line(run_hook):
     assert_fails(run_hook, "the XML of the VM can't be read: no element found", xml='<domain>')
+
+
+@pytest.mark.parametrize(
+    'type, children, says',
+    [
+        ('hostdev', '', "NIC 00:1a:4a:16:01:51 is of type 'hostdev', only a bridge NIC can move to VM-FEX: "),
+        ('bridge', MIRRORING, 'NIC 00:1a:4a:16:01:51 has port mirroring, which would send '),
+    ],
+    ids=['type', 'mirroring'],
+)
+def test_nic_that_cannot_move_is_one_line(run_hook, type, children, says):
+    mac = '00:1a:4a:16:01:51'
+    assert_fails(run_hook, says, domain_xml(nic_xml(mac, type=type), devices=device_xml(mac, children)))
 
 
 def test_link_in_another_hook_point_is_refused(run_hook, tmpdir):

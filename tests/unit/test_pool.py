@@ -105,7 +105,7 @@ def test_vm_that_gets_its_nics_passes_the_check(pool, host, need):
             ABSENT,
             HostNICs(['eth3'], ['pf0', 'pf1']),
             2,
-            f'has 1 free NIC of 1, this VM needs 2: set PF pf0, pf1 up, which is down, {FEW}',
+            f'has 1 free NIC of 1, this VM needs 2: set PF pf0, pf1 up, which is down, or {FEW}',
             id='pf-down',
         ),
         pytest.param(
@@ -128,7 +128,7 @@ def test_vm_that_gets_its_nics_passes_the_check(pool, host, need):
             HostNICs(['eth3', 'eth10'], ['pf0']),
             1,
             'would give this VM eth4, which is not a usable VM-FEX NIC, and can\'t drop it while VMs are on '
-            'it: set PF pf0 up, which is down, move them',
+            'it: set PF pf0 up, which is down, or move them',
             id='pf-of-the-next-one-is-down',
         ),
     ],
