@@ -47,7 +47,7 @@ unit: ## run the tests that need neither root nor libvirt, in seconds; installs 
 	    { echo "make unit: pytest is missing, install python3-pytest (and python3-hypothesis)"; exit 1; } >&2
 	$(PYTHON) -m pytest tests/unit
 
-check-on: ## the same in a tree of another Debian release: make check-on SUITE=trixie
+check-on: ## run make check in a tree of another Debian release: make check-on SUITE=trixie
 	@exec tests/check-on "$(SUITE)"
 
 demo: ## show the hook at work on a sample VM and an example host, as root

@@ -176,7 +176,7 @@ def pytest_terminal_summary(terminalreporter, config):
         report
         for reports in terminalreporter.stats.values()
         for report in reports
-        if '_host' in getattr(report, 'nodeid', '').split('::')[0] and hasattr(report, 'duration')
+        if '_host/' in getattr(report, 'nodeid', '') and hasattr(report, 'duration')
     ]
     if in_lab:
         terminalreporter.section('the lab')

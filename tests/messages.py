@@ -19,7 +19,7 @@ def rows(title, path=MESSAGES):
 
 
 def matches(row, line):
-    return re.match('.*'.join(map(re.escape, row.split('…'))), line)
+    return re.fullmatch('.*'.join(map(re.escape, row.split('…'))), line)
 
 
 ERRORS, LOG = rows('Error'), rows('Line')
@@ -27,7 +27,12 @@ ERRORS, LOG = rows('Error'), rows('Line')
 
 def check_stderr(stderr, failed):
     """Check that what the hook wrote to stderr is in the table for that: of errors, or of the log."""
-    for line in re.findall('^vmfex: (.*)', stderr, re.MULTILINE):
+    lines = stderr.splitlines()
+    if 'vmfex: this is a bug' in stderr:
+        del lines[1:]  # the traceback
+    for line in lines:
+        assert line.startswith('vmfex: '), line
+        line = line[len('vmfex: ') :]
         found = [row for row in (ERRORS if failed else LOG) if matches(row, line)]
         assert len(found) == 1, f'docs/messages.md has {found} for {line}'
         if SEEN in os.environ:

@@ -81,7 +81,7 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
     xml, text or bytes, goes through the hooks as VDSM's does, in a temporary file. custom are the
     custom properties. command is put before each hook's path, to run it elsewhere: in a namespace, or
     by another interpreter. Returns the XML and what the hooks wrote to stderr. Raises HookError, and
-    UnicodeDecodeError if the XML comes out as no UTF-8.
+    UnicodeDecodeError if the XML that comes out is not UTF-8.
     """
     scripts = sorted(os.path.join(folder, name) for name in os.listdir(folder))
     log, err, failed = [], b'', False

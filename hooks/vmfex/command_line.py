@@ -6,10 +6,12 @@ import os
 import sys
 from xml.dom import minidom
 
-from vmfex import host, nics, pool
+from vmfex import nics
 from vmfex.custom_property import parse_dictionary
 from vmfex.failure import Failure
+from vmfex.host import vmfex_nics
 from vmfex.libvirt_connection import libvirt_connection
+from vmfex.pool import check, look, plan
 
 SAMPLE_PROPERTY = "{'00:1a:4a:16:01:51': 'Profile1'}"
 SAMPLE = """\
@@ -39,24 +41,30 @@ def run(arguments, manual):
 
 def show(doc, value):
     """Return lines about the effect on that domain, with that custom property, and on direct-pool."""
-    before = doc.toxml().splitlines()
+    before = lines_of(doc)
     log = nics.move_all(doc.documentElement, parse_dictionary(value))
     lines = [f'vmfex={value}'] + [f'vmfex: {line}' for line in log]
-    lines += difflib.unified_diff(before, doc.toxml().splitlines(), 'before', 'after', lineterm='')
+    lines += difflib.unified_diff(before, lines_of(doc), 'before', 'after', lineterm='')
     return lines + show_host(nics.count_on_pool(doc.documentElement))
 
 
-def show_host(need):
-    """Return lines about this host for a VM that takes need NICs of the pool."""
-    found = host.vmfex_nics()
-    lines = [f"VM-FEX NICs of this host: {' '.join(found.nics) or 'none'}"]
-    lines += [f'PF {pf} is down: libvirt refuses its VFs' for pf in found.pfs_down]
+def lines_of(doc):
+    return [line for line in doc.toxml().splitlines() if line.strip()]
+
+
+def show_host(needed):
+    """Return lines about this host for a VM that takes that many NICs of the pool."""
+    host = vmfex_nics()
+    lines = [f"VM-FEX NICs of this host: {' '.join(host.nics) or 'none'}"]
+    lines += [f'PF {pf} is down: libvirt refuses its VFs' for pf in host.pfs_down]
+    if not needed:
+        return [*lines, 'this VM takes no NIC of direct-pool']
     try:
         with libvirt_connection() as conn:
-            now = pool.look(conn)
-            lines += now.net.XMLDesc(0).splitlines() if now.net else ['direct-pool: not there yet']
-            pool.check(now, found, need)
-            lines += [f'to do: {line}' for _, line in pool.plan(now, found)] or ['direct-pool is right']
+            pool = look(conn)
+            lines += pool.net.XMLDesc(0).splitlines() if pool.net else ['direct-pool does not exist yet']
+            check(pool, host, needed)
+            lines += [f'vmfex: {line}' for _, line in plan(pool, host)] or ['direct-pool is right']
     except (Failure, ImportError) as e:
-        lines.append(f'direct-pool: {e}')
+        lines.append(f'vmfex: {e}')
     return lines

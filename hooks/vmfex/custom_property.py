@@ -7,7 +7,7 @@ from vmfex.failure import Failure
 
 SPACE = ' \t\n\r\f\v'
 # The strings are taken as they stand, without escapes: nothing is evaluated.
-PAIR = re.compile(r'''\s*('[^']*'|"[^"]*")\s*:\s*('[^']*'|"[^"]*")\s*(?:,\s*|$)''', re.ASCII)
+PAIR = re.compile(r'''('[^']*'|"[^"]*")\s*:\s*('[^']*'|"[^"]*")\s*(?:,\s*|$)''', re.ASCII)
 MAC = re.compile('[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}')
 # Security: libvirt writes a profileid into its files without escaping it, so that other characters
 # could destroy the VM's definition, or inject XML into it. 39 bytes are libvirt's limit for 802.1Qbh.
@@ -20,8 +20,9 @@ def parse_dictionary(value):
     if not value:
         return {}
     if value[0] != '{' or value[-1] != '}':
-        example = "{'00:1a:4a:16:01:51': 'Profile1'}"
-        raise Failure(f"custom property vmfex is not a dictionary: {value[:60]!r}; write it as {example}")
+        raise Failure(
+            f"custom property vmfex is not a dictionary: {value[:60]!r}; write {{'MAC': 'port profile'}}"
+        )
     pairs, profiles = value[1:-1].strip(SPACE), {}
     while pairs:
         pair = PAIR.match(pairs)
@@ -40,7 +41,7 @@ def parse_dictionary(value):
     return profiles
 
 
-def profiles_of_nic(mac, value):
+def profile_for_plugged_nic(mac, value):
     """
     Return {MAC address: port profile} for a NIC that is plugged in, {} if it has none.
 

@@ -7,10 +7,9 @@ the place of that XML, None for nothing. It raises Failure.
 """
 
 import os
-import sys
 
 from vmfex import nics
-from vmfex.custom_property import parse_dictionary, profiles_of_nic
+from vmfex.custom_property import parse_dictionary, profile_for_plugged_nic
 from vmfex.failure import Failure
 from vmfex.libvirt_connection import libvirt_connection
 from vmfex.pool import prepare_pool
@@ -22,18 +21,19 @@ def before_vm_start(doc):
 
 def before_nic_hotplug(doc):
     mac = nics.mac_of(doc.documentElement)
-    return put_on_pool(doc, profiles_of_nic(mac, os.environ.get('vmfex', '')))
+    return put_on_pool(doc, profile_for_plugged_nic(mac, os.environ.get('vmfex', '')))
 
 
-def before_vm_comes(doc):
-    # From another host or from its suspend, with its NICs on direct-pool already.
+def before_vm_arrives(doc):
+    # From another host or from a suspend, with its NICs on direct-pool already.
     return prepare_pool(nics.count_on_pool(doc.documentElement)), None
 
 
 def before_update_device(doc):
-    # libvirt accepts the NIC as it runs, with another link state. All else can't change now.
+    # libvirt accepts only the NIC as it runs, with another link state. All else waits for the next start.
     asked = doc.documentElement
-    if asked.getAttribute('type') not in ('bridge', 'network', 'direct'):  # what VDSM calls our NICs
+    # A hostdev NIC may be the other half of a failover pair, with the MAC address of ours.
+    if asked.getAttribute('type') not in ('bridge', 'network', 'direct'):
         return [], None
     with libvirt_connection() as conn:
         domain = conn.lookupByUUIDString(os.environ.get('vmId', ''))
@@ -46,8 +46,8 @@ def before_update_device(doc):
 
 HOOK_POINTS = {
     'before_vm_start': before_vm_start,
-    'before_vm_migrate_destination': before_vm_comes,
-    'before_vm_dehibernate': before_vm_comes,
+    'before_vm_migrate_destination': before_vm_arrives,
+    'before_vm_dehibernate': before_vm_arrives,
     'before_nic_hotplug': before_nic_hotplug,
     'before_update_device': before_update_device,
 }
@@ -61,16 +61,14 @@ def put_on_pool(doc, profiles):
     return log, doc if doc.toxml() != before else None
 
 
-def run():
-    """Do what VDSM calls the hook for. Raises Failure."""
-    # VDSM calls a hook by its path, which may be a link.
-    hook_point = HOOK_POINTS.get(os.path.basename(os.path.dirname(os.path.abspath(sys.argv[0]))))
-    if not hook_point or '_hook_domxml' not in os.environ:
+def run(hook_point):
+    """Do what VDSM calls the hook for, at the hook point of that name. Raises Failure."""
+    if hook_point not in HOOK_POINTS or '_hook_domxml' not in os.environ:
         names = ', '.join(HOOK_POINTS)
         raise Failure(f"only VDSM can call this, in the folder of a hook point ({names}): use --test")
     import hooking
 
-    log, xml = hook_point(hooking.read_domxml())
+    log, xml = HOOK_POINTS[hook_point](hooking.read_domxml())
     if xml:
         hooking.write_domxml(xml)
     for line in log:

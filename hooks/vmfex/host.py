@@ -8,7 +8,7 @@ import re
 SYS_NET = '/sys/class/net'
 DYNAMIC_VNIC, VF = b'0x0044', b'0x0071'  # PCI devices of Cisco, 0x1137
 
-# nics: the names of those that VMs can use, in a person's order; pfs_down: names of PFs
+# nics: the names of those that VMs can use, in natural order; pfs_down: names of PFs
 HostNICs = collections.namedtuple('HostNICs', 'nics pfs_down')
 
 
@@ -31,7 +31,7 @@ def vmfex_nics():
 
 
 def find_pfs_down(device):
-    """Return the name of a VF's PF if that is down, in a list."""
+    """Return the names of a VF's PFs (it has one) that are down."""
     try:
         pfs = os.listdir(device + '/physfn/net')
     except OSError:  # just gone
@@ -48,5 +48,5 @@ def read(path):
 
 
 def natural(name):
-    """Sort eth3 before eth10."""
+    """Return the key that sorts eth3 before eth10."""
     return [(text, int(number or 0)) for number, text in re.findall('([0-9]+)|([^0-9]+)', name)]

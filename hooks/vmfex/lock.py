@@ -8,7 +8,7 @@ import signal
 
 from vmfex.failure import Failure
 
-LOCK = '/run/vdsm/hook-vmfex.lock'  # the older hooks' path
+LOCK = '/run/vdsm/hook-vmfex.lock'  # vdsm-hook-vmfex-dev takes it, too
 LOCK_TIMEOUT = 60  # seconds
 
 
@@ -28,5 +28,4 @@ def lock():
 
 
 def time_out(signum, frame):
-    cure = "end it (lslocks shows its PID), then try again"
-    raise Failure(f"another hook has held {LOCK} for {LOCK_TIMEOUT} seconds: {cure}")
+    raise Failure(f"another hook has held {LOCK} for {LOCK_TIMEOUT} seconds: end it (lslocks shows its PID)")

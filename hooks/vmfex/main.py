@@ -10,23 +10,23 @@ from vmfex import command_line, hook_points
 from vmfex.failure import Failure
 
 
-def main(manual):
+def main(hook_point, manual):
     """Do what VDSM or the command line asks for. Exits with status 2 after a failure."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback
     try:
         if len(sys.argv) == 1:
-            hook_points.run()
+            hook_points.run(hook_point)
         else:
             command_line.run(sys.argv[1:], manual)
         return
     except Failure as e:
         message = e
     except ExpatError as e:
-        message = f"the XML of the VM can't be read: {e}; see which hook before this one wrote it"
+        message = f"the XML of the VM can't be read: {e}; a hook that ran before this one may have written it"
     except ImportError as e:
         message = f"{e}: this runs on an oVirt host, with VDSM and libvirt's Python binding"
     except OSError as e:
-        message = f"{e}: make sure that it exists, has space left and that VDSM may use it"
+        message = f"{e}: check that the file or folder exists, has space left and that VDSM may use it"
     except Exception:
         message = "this is a bug, please report it with all of this:\n" + traceback.format_exc().rstrip()
     sys.stderr.write(f'vmfex: {message}\n')

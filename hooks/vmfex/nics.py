@@ -8,7 +8,6 @@ from vmfex.elements import attribute, find
 from vmfex.failure import Failure
 
 POOL = 'direct-pool'
-VIRTUALPORT = '802.1Qbh'
 OVIRT = 'http://ovirt.org/vm/1.0'
 # What libvirt refuses on a NIC of a passthrough network, at once or (mtu, coalesce) when its link
 # state changes.
@@ -16,7 +15,7 @@ UNFIT = ('virtualport', 'filterref', 'port', 'mtu', 'vlan', 'coalesce', 'backend
 
 
 def find_nics(root):
-    """Return the interface elements of a domain, or the one that root is."""
+    """Return the interface elements of a domain, or of a lone interface that one, in a list."""
     return [root] if root.tagName == 'interface' else find(root, 'devices', 'interface')
 
 
@@ -25,9 +24,8 @@ def mac_of(nic):
 
 
 def is_on_pool(nic):
-    # In a running domain's XML, the type is what libvirt made of it: direct.
-    type_, network = nic.getAttribute('type'), attribute(nic, 'source', 'network')
-    return type_ in ('network', 'direct') and network == POOL
+    # Of type network or, in a running domain's XML, direct.
+    return attribute(nic, 'source', 'network') == POOL
 
 
 def profile_of(nic):
@@ -58,9 +56,9 @@ def move_all(root, profiles):
         if not profile or attribute(nic, 'teaming', 'type') == 'transient':
             continue
         check_movable(nic, mirrored)
-        if mac not in profiles:
+        if own:
             check_port_profile(own, f"of the vNIC profile of NIC {mac}")
-        elif own:
+        if own and mac in profiles:
             log.append(f"NIC {mac} has port profile {own} by its vNIC profile; {profile}, the VM's, counts")
         log.append(move(nic, profile))
     return log
@@ -83,6 +81,7 @@ def read_metadata(root):
 
 
 def check_movable(nic, mirrored):
+    """Raise Failure if a NIC can't move; mirrored are the MAC addresses with port mirroring."""
     mac, type_ = mac_of(nic), nic.getAttribute('type')
     if type_ != 'bridge' and not is_on_pool(nic):
         cure = "remove it from the custom property vmfex, or change its vNIC profile"
@@ -100,27 +99,15 @@ def move(nic, profile):
         return f"NIC {mac_of(nic)} is on port profile {profile} already"
     place = attribute(nic, 'source', 'bridge') or f"port profile {profile_of(nic) or 'none'}"
     unfit = [child for name in UNFIT for child in find(nic, name)]
-    for child in unfit:
-        remove(child)
-    nic.setAttribute('type', 'network')
     old = find(nic, 'source')
-    for new in (
-        f'<source network="{POOL}"/>',
-        f'<virtualport type="{VIRTUALPORT}"><parameters profileid="{profile}"/></virtualport>',
-    ):
+    nic.setAttribute('type', 'network')
+    virtualport = f'<virtualport type="802.1Qbh"><parameters profileid="{profile}"/></virtualport>'
+    for new in f'<source network="{POOL}"/>', virtualport:
         nic.insertBefore(minidom.parseString(new).documentElement, old[0] if old else None)
-    for child in old:
+    for child in old + unfit:
         nic.removeChild(child)
     removed = '; removed: ' + ', '.join(child.tagName for child in unfit) if unfit else ''
     return f"NIC {mac_of(nic)} moved from {place} to port profile {profile}{removed}"
-
-
-def remove(child):
-    """Remove an element, with the space before it."""
-    before = child.previousSibling
-    if before and before.nodeType == before.TEXT_NODE and not before.data.strip():
-        child.parentNode.removeChild(before)
-    child.parentNode.removeChild(child)
 
 
 def running_nic(domain_xml, mac):
@@ -131,7 +118,7 @@ def running_nic(domain_xml, mac):
 
 def set_link(running, asked, libvirt_version):
     """
-    Make a running interface element the update that gives it the link state of the asked one.
+    Turn the running interface element into the update that gives it the link state of the asked one.
 
     libvirt 10.8 and later want it as it was defined, and take one of type direct off the pool; those
     before want it as it runs, of type direct, and refuse the other. Returns a line for the log.

@@ -14,27 +14,28 @@ from vmfex.nics import POOL
 # net: the virNetwork, None if there is none; live: the Network that it is; next: from its next start on;
 # used: the names of NICs that VMs are on
 Pool = collections.namedtuple('Pool', 'net active persistent autostart live next used')
-# nics: a dict of name to connections, in libvirt's order; foreign: the names of elements that are not ours
+# nics: a dict of name to connections, in libvirt's order; foreign: names of elements and attributes
 Network = collections.namedtuple('Network', 'nics foreign')
+OURS = {None, 'name', 'uuid', 'forward', 'interface', 'connections'}
 
 
-def prepare_pool(need):
+def prepare_pool(needed):
     """
-    Make direct-pool right for a VM that takes need of its NICs.
+    Make direct-pool right for a VM that takes that many of its NICs.
 
     Returns a line for the log for each change. Raises Failure, with nothing changed, if the VM can't
     have its NICs or direct-pool is somebody else's.
     """
-    if not need:
+    if not needed:
         return []
     with libvirt_connection() as conn:
         pool, host = look(conn), vmfex_nics()
-        check(pool, host, need)
+        check(pool, host, needed)
         if not plan(pool, host):
             return []
         with lock():  # another hook may have been at it
             pool, host = look(conn), vmfex_nics()
-            check(pool, host, need)
+            check(pool, host, needed)
             return apply(conn, pool, host)
 
 
@@ -56,26 +57,28 @@ def parse_network(xml):
     if mode != 'passthrough':
         rule = f"its forward mode is {mode} instead of passthrough"
         raise Failure(f"network direct-pool is not the hook's, {rule}: give it another name")
-    interfaces = find(root, 'forward', 'interface')
+    [forward] = find(root, 'forward')
+    interfaces = find(forward, 'interface')
     nics = {nic.getAttribute('dev'): int(nic.getAttribute('connections') or 0) for nic in interfaces}
-    return Network(nics, {e.localName for e in root.childNodes} - {None, 'name', 'uuid', 'forward'})
+    names = {child.localName for child in [*root.childNodes, *forward.childNodes]}
+    return Network(nics, names.union(root.attributes.keys()) - OURS)
 
 
-def check(pool, host, need):
-    """Raise Failure unless libvirt will give a VM need free NICs of the pool."""
+def check(pool, host, needed):
+    """Raise Failure unless libvirt will give a VM that many usable NICs of the pool."""
     # A pool that is used can't change before the VM starts.
     unused = [nic for nic in (pool.live.nics if pool.used else host.nics) if nic not in pool.used]
     free = [nic for nic in unused if nic in host.nics]
-    down = f"set PF {', '.join(host.pfs_down)} up, which is down, or " if host.pfs_down else ""
-    if len(free) < need:
+    down = f"; down, and so unusable with their VFs: {', '.join(host.pfs_down)}" if host.pfs_down else ""
+    if len(free) < needed:
         count = f"{len(free)} free {'NIC' if len(free) == 1 else 'NICs'} of {len(pool.used) + len(free)}"
-        cure = f"{down}start it on another host, or give this one more dynamic vNICs or VFs"
-        raise Failure(f"direct-pool has {count}, this VM needs {need}: {cure}")
-    for nic in unused[:need]:  # the first ones are what libvirt takes
+        cure = "start it on another host, or give this one more dynamic vNICs or VFs"
+        raise Failure(f"direct-pool has {count}, this VM needs {needed}: {cure}{down}")
+    for nic in unused[:needed]:  # the first ones are what libvirt takes
         if nic not in host.nics:
-            fault = "which is not a usable VM-FEX NIC, and can't drop it while VMs are on it"
-            cure = f"{down}move them to another host, then try again"
-            raise Failure(f"direct-pool would give this VM {nic}, {fault}: {cure}")
+            fault = "which is not a usable VM-FEX NIC; it can't leave the pool while VMs are on the pool"
+            cure = "migrate these VMs, then try again"
+            raise Failure(f"direct-pool would give this VM {nic}, {fault}: {cure}{down}")
 
 
 def plan(pool, host):

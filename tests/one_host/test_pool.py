@@ -4,15 +4,17 @@
 import concurrent.futures
 import os
 import re
+import subprocess
 
 import libvirt
 import pytest
 
+from tests.hook import HOOK
 from tests.lab.hosts import ALPHA
 from tests.lab.networks import network_xml
 from tests.lab.sysfs import VF, VNIC
 from tests.lab.vm import VM
-from tests.vdsm_runner import HookError
+from tests.vdsm_runner import HookError, hook_environment
 
 HOST_MAC = '00:25:b5:00:00:0f'
 
@@ -280,3 +282,24 @@ def test_next_definition_that_is_wrong_is_put_right_without_a_restart(alpha):
     alpha.redefine_pool(['eth3'], FOREIGN['vlan'])
     assert alpha.prepare_pool() == [DEFINED]
     assert_right(alpha)
+
+
+# The command line says what the next start would do.
+
+
+def test_test_says_what_is_to_do_and_does_not_do_it(alpha, tmp_path):
+    def lines(vm):
+        path = tmp_path / 'domain.xml'
+        path.write_text(vm.xml)
+        env = hook_environment(vdsm=alpha.vdsm, custom={'vmfex': vm.vmfex} if vm.vmfex else {})
+        command = [*alpha.hook_command(), HOOK, '--test', str(path)]
+        return subprocess.check_output(command, env=env, text=True).splitlines()
+
+    assert lines(VM())[-4:] == ['direct-pool does not exist yet', DEFINED, STARTED, AUTOSTART]
+    assert alpha.conn.listAllNetworks() == []
+    alpha.prepare_pool()
+    assert lines(VM())[-1] == 'direct-pool is right'
+    assert "    <interface dev='eth3'/>" in lines(VM())
+    assert lines(VM(profiles=()))[-1] == 'this VM takes no NIC of direct-pool'
+    too_many = VM(profiles=10 * ('P',), nics=10)
+    assert lines(too_many)[-1].startswith('vmfex: direct-pool has 9 free NICs of 9, this VM needs 10: ')

@@ -15,7 +15,8 @@ from tests.vdsm_runner import HookError
 pytestmark = ON_VFS
 FIRST, SECOND = ALPHA[0::2], ALPHA[1::2]
 NO_MORE = (
-    'set PF {} up, which is down, or start it on another host, or give this one more dynamic vNICs or VFs\n'
+    'start it on another host, or give this one more dynamic vNICs or VFs; down, and so unusable with '
+    'their VFs: {}\n'
 )
 
 
@@ -79,8 +80,8 @@ def test_pf_that_goes_down_while_vms_are_on_the_pool(fabric, alpha):
     before, requests = alpha.pool_xml(), fabric.requests()
     with pytest.raises(HookError) as error:
         VM(2).start(alpha)
-    assert error.value.says('direct-pool would give this VM eth4, which is not a usable VM-FEX NIC, and')
-    assert 'set PF {} up, which is down, or '.format(PFS[1]) in str(error.value)
+    assert error.value.says('direct-pool would give this VM eth4, which is not a usable VM-FEX NIC; it')
+    assert str(error.value).endswith('; down, and so unusable with their VFs: {}\n'.format(PFS[1]))
     assert (alpha.pool_xml(), fabric.requests()) == (before, requests)
     VM(3, profiles=()).start(alpha)  # which needs none
     alpha.set_pf(PFS[1], 'up')

@@ -39,6 +39,7 @@ WRONG = {
     'quoted-profile': ("'Profile1'", "is not a dictionary"),
     'foreign-space': ('\u00a0', 'is not a dictionary'),
     'foreign-space-inside': ('{\u00a0}', 'is malformed at'),
+    'foreign-space-between': ("{'00:1a:4a:16:01:51'\u00a0:'P1'}", 'is malformed at'),
     'number': ('5', "is not a dictionary: '5'"),
     'none': ('None', 'is not a dictionary'),
     'list': ("['00:1a:4a:16:01:51']", 'is not a dictionary'),

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.property_cases import RIGHT, WRONG
 from tests.vdsm_runner import HookError
 from tests.xml_builders import domain_xml, nic_xml
-from vmfex.custom_property import check_port_profile, parse_dictionary, profiles_of_nic
+from vmfex.custom_property import check_port_profile, parse_dictionary, profile_for_plugged_nic
 from vmfex.failure import Failure
 
 A, B = '00:1a:4a:16:01:51', '00:1a:4a:16:01:52'
@@ -55,13 +55,13 @@ def test_vm_with_a_wrong_value_does_not_start(run_hook, name):
     ],
 )
 def test_plugged_nic_has_the_vms_entry_for_it_or_its_vnic_profiles_name(value, profiles):
-    assert profiles_of_nic(A, value) == profiles
+    assert profile_for_plugged_nic(A, value) == profiles
 
 
 @pytest.mark.parametrize('value', ['[]', 'a&b', ' P', 40 * 'p', "'P'"])
 def test_wrong_name_in_a_plugged_nics_vnic_profile_names_the_nic(value):
     with pytest.raises(Failure, match=f'^custom property vmfex of the vNIC profile of NIC {A}: .* is not a'):
-        profiles_of_nic(A, value)
+        profile_for_plugged_nic(A, value)
 
 
 def test_wrong_port_profile_is_said_with_where_it_stands():

@@ -6,15 +6,15 @@ import os
 import pytest
 
 from tests.messages import check_stderr
-from vmfex import lock as room
+from vmfex import lock as lock_module
 from vmfex.failure import Failure
 
 
 @pytest.fixture
 def lock(monkeypatch, tmpdir):
-    monkeypatch.setattr(room, 'LOCK', str(tmpdir.join('lock')))
-    monkeypatch.setattr(room, 'LOCK_TIMEOUT', 1)
-    return room.lock
+    monkeypatch.setattr(lock_module, 'LOCK', str(tmpdir.join('lock')))
+    monkeypatch.setattr(lock_module, 'LOCK_TIMEOUT', 1)
+    return lock_module.lock
 
 
 def test_lock_is_waited_for_no_longer_than_the_limit(lock):
@@ -28,26 +28,34 @@ def test_lock_is_waited_for_no_longer_than_the_limit(lock):
 
 def test_lock_is_free_for_others_when_it_is_let_go(lock):
     with lock():
-        with open(room.LOCK) as f:
+        with open(lock_module.LOCK) as f:
             with pytest.raises(OSError):
                 fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with open(room.LOCK) as f:
+    with open(lock_module.LOCK) as f:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_lock_file_of_another_user_will_do(lock, tmpdir):
+def test_lock_file_of_another_user_will_do(lock, monkeypatch, tmpdir):
     tmpdir.join('lock').write('')
     tmpdir.join('lock').chmod(0o444)
-    with lock():
-        pass
+    tmpdir.chmod(0o755)
+    monkeypatch.chdir(tmpdir)
+    monkeypatch.setattr(lock_module, 'LOCK', 'lock')
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if os.getuid() == 0:
+                os.setuid(65534)  # nobody
+            with lock():
+                status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_folder_in_the_place_of_the_lock_file_is_named(lock):
-    os.mkdir(room.LOCK)
+    os.mkdir(lock_module.LOCK)
     with pytest.raises(OSError, match='Is a directory: .*lock'):
         with lock():
             pass
-
-
-def test_wait_is_sixty_seconds():
-    assert (room.LOCK, room.LOCK_TIMEOUT) == ('/run/vdsm/hook-vmfex.lock', 60)

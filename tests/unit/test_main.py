@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What goes wrong becomes one line, and leaves the XML as it was."""
 
+import os
+import subprocess
+
 import pytest
 
 from tests.hook import HOOK
-from tests.vdsm_runner import HookError
+from tests.messages import check_stderr
+from tests.vdsm_runner import PLAIN, HookError
 from tests.xml_builders import MIRRORING, device_xml, domain_xml, nic_xml
 
 DOMAIN = domain_xml(nic_xml('00:1a:4a:16:01:51'))
@@ -79,7 +83,19 @@ def test_host_without_libvirts_python_binding_is_one_line(run_hook, fake):
 
 def test_file_that_cannot_be_read_is_one_line(run_hook, fake):
     hooking = 'def read_domxml():\n    open("/nowhere")\n'
-    assert_fails(run_hook, "[Errno 2] No such file or directory: '/nowhere': make", vdsm=fake('', hooking))
+    assert_fails(
+        run_hook,
+        "[Errno 2] No such file or directory: '/nowhere': check that the file",
+        vdsm=fake('', hooking),
+    )
+
+
+def test_xml_that_is_not_there_is_one_line():
+    env = {'PATH': os.environ['PATH'], '_hook_domxml': '/nowhere', 'PYTHONPATH': PLAIN + '/vdsm/hook'}
+    done = subprocess.run([HOOK], env=env, stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("vmfex: [Errno 2] No such file or directory: '/nowhere': check that")
+    check_stderr(done.stderr, failed=True)
 
 
 def test_bug_is_one_line_and_then_the_traceback(run_hook, fake):

@@ -4,6 +4,7 @@
 import pytest
 
 from tests.lab.networks import network_xml
+from tests.messages import check_stderr
 from tests.xml_builders import same
 from vmfex.failure import Failure
 from vmfex.host import HostNICs
@@ -105,15 +106,15 @@ def test_vm_that_gets_its_nics_passes_the_check(pool, host, need):
             ABSENT,
             HostNICs(['eth3'], ['pf0', 'pf1']),
             2,
-            f'has 1 free NIC of 1, this VM needs 2: set PF pf0, pf1 up, which is down, or {FEW}',
+            f'has 1 free NIC of 1, this VM needs 2: {FEW}; down, and so unusable with their VFs: pf0, pf1',
             id='pf-down',
         ),
         pytest.param(
             pool(used=['eth3']),
             HostNICs(['eth3', 'eth10'], []),
             1,
-            'would give this VM eth4, which is not a usable VM-FEX NIC, and can\'t drop it while VMs are on '
-            'it: move them to another host, then try again',
+            "would give this VM eth4, which is not a usable VM-FEX NIC; it can't leave the pool while VMs "
+            'are on the pool: migrate these VMs, then try again',
             id='next-one-is-gone',
         ),
         pytest.param(
@@ -127,8 +128,8 @@ def test_vm_that_gets_its_nics_passes_the_check(pool, host, need):
             pool(used=['eth3']),
             HostNICs(['eth3', 'eth10'], ['pf0']),
             1,
-            'would give this VM eth4, which is not a usable VM-FEX NIC, and can\'t drop it while VMs are on '
-            'it: set PF pf0 up, which is down, or move them',
+            "would give this VM eth4, which is not a usable VM-FEX NIC; it can't leave the pool while VMs "
+            'are on the pool: migrate these VMs, then try again; down, and so unusable with their VFs: pf0',
             id='pf-of-the-next-one-is-down',
         ),
     ],
@@ -137,6 +138,7 @@ def test_vm_that_would_not_get_its_nics_is_refused(pool, host, need, says):
     with pytest.raises(Failure) as refusal:
         check(pool, host, need)
     assert str(refusal.value).startswith('direct-pool ' + says)
+    check_stderr(f'vmfex: {refusal.value}', failed=True)
 
 
 def test_definition_has_the_nics_in_their_order_and_the_uuid_that_there_was():
@@ -152,11 +154,18 @@ def test_definition_has_the_nics_in_their_order_and_the_uuid_that_there_was():
         ('', set()),
         ('<title>VIC</title>', {'title'}),
         ("<vlan><tag id='7'/></vlan><port isolated='yes'/>", {'vlan', 'port'}),
+        ("<driver name='vfio'/>", {'driver'}),
         ("<metadata><x:y xmlns:x='urn:x'><interface dev='eth99'/></x:y></metadata>", {'metadata'}),
     ],
 )
 def test_live_network_is_read_with_its_connections_and_what_is_not_ours(settings, foreign):
     xml = network_xml(NICS, settings=settings).replace("'eth4'", "'eth4' connections='1'")
+    if 'driver' in settings:  # its place is among the NICs
+        xml = (
+            network_xml(NICS)
+            .replace('</forward>', settings + '</forward>')
+            .replace("'eth4'", "'eth4' connections='1'")
+        )
     assert parse_network(xml) == network(used=['eth4'], foreign=foreign)
     assert list(parse_network(xml).nics) == NICS
 
@@ -167,3 +176,8 @@ def test_network_of_another_kind_is_somebody_elses(mode):
         parse_network(network_xml(NICS, mode))
     with pytest.raises(Failure, match='its forward mode is none'):
         parse_network('<network><name>direct-pool</name></network>')
+
+
+def test_attributes_that_are_not_ours_are_seen():
+    xml = network_xml(NICS).replace('<network>', "<network connections='2' trustGuestRxFilters='yes'>")
+    assert parse_network(xml).foreign == {'trustGuestRxFilters'}
