@@ -8,7 +8,7 @@ libexecdir := $(prefix)/libexec
 hooksdir := $(libexecdir)/vdsm/hooks
 
 PYTHON := /usr/bin/python3
-# How many tests run side by side: they wait more than they work.
+# How many files of tests run side by side: they wait more than they work.
 JOBS := $(shell echo $$(($$(nproc) + 1)))
 HOOKS := $(wildcard hooks/*/50_vmfex)
 DIST := $(NAME)-$(VERSION).tar.gz
@@ -40,7 +40,7 @@ rpm: dist ## build the RPMs in rpmbuild/RPMS and rpmbuild/SRPMS
 	rpmbuild $(RPMBUILD_FLAGS) --define '_topdir $(CURDIR)/rpmbuild' -ta $(DIST)
 
 check: deps lint ## run all tests, as root; installs what they need
-	$(PYTHON) -m pytest -n $(JOBS) --all-messages
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --all-messages
 
 unit: ## run the tests that need neither root nor libvirt, in seconds; installs nothing
 	@$(PYTHON) -c 'import pytest' 2>/dev/null || \

@@ -42,8 +42,6 @@ def run_hook():
 
 
 def pytest_collection_modifyitems(items):
-    # The quick ones first: pytest-xdist deals out tests in smaller and smaller shares.
-    items.sort(key=lambda item: '/unit/' not in item.nodeid)
     if os.geteuid() != 0:
         for item in items:
             if 'fabric_library' in item.fixturenames:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The command line: the manual, and what the hook would do."""
 
-import difflib
 import os
 import sys
 from xml.dom import minidom
@@ -41,6 +40,8 @@ def run(arguments, manual):
 
 def show(doc, value):
     """Return lines about the effect on that domain, with that custom property, and on direct-pool."""
+    import difflib
+
     before = lines_of(doc)
     log = nics.move_all(doc.documentElement, parse_dictionary(value))
     lines = [f'vmfex={value}'] + [f'vmfex: {line}' for line in log]

@@ -11,8 +11,7 @@ from vmfex.libvirt_connection import libvirt_connection
 from vmfex.lock import lock
 from vmfex.nics import POOL
 
-# net: the virNetwork, None if there is none; live: the Network that it is; next: from its next start on;
-# used: the names of NICs that VMs are on
+# net: the virNetwork, or None; live, next: the Network now and after its next start; used: names of NICs
 Pool = collections.namedtuple('Pool', 'net active persistent autostart live next used')
 # nics: a dict of name to connections, in libvirt's order; foreign: names of elements and attributes
 Network = collections.namedtuple('Network', 'nics foreign')

@@ -155,9 +155,3 @@ def test_vm_whose_vnic_profiles_have_port_profiles_starts_and_resumes(fabric, al
     )
     vm.on(alpha).create()
     assert len(vm.vic_nics(alpha)) == 2
-
-
-def test_hook_from_the_rpm_starts_a_vm(fabric, alpha, hooks_by_rpm):
-    alpha.hooks = hooks_by_rpm
-    VM().start(alpha)
-    assert len(fabric.requests()) == 2

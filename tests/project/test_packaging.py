@@ -130,6 +130,14 @@ def test_rpm_says_what_it_needs_and_what_it_conflicts_with(rpm):
     assert output('rpm', '-qp', '--conflicts', rpm) == 'vdsm-hook-vmfex-dev\n'
 
 
+def test_hook_from_the_rpm_starts_a_vm(fabric, alpha, hooks_by_rpm):
+    from tests.lab.vm import VM
+
+    alpha.hooks = hooks_by_rpm
+    VM().start(alpha)
+    assert len(fabric.requests()) == 2
+
+
 @pytest.mark.skipif(not shutil.which('rpmlint'), reason='this release has no rpmlint')
 def test_rpmlint_has_no_errors(rpm):
     report = output(

@@ -96,6 +96,13 @@ def test_vm_that_gets_its_nics_passes_the_check(pool, host, need):
             pool(used=['eth3', 'eth4']), HOST, 2, 'has 1 free NIC of 3, this VM needs 2: ', id='in-use'
         ),
         pytest.param(
+            pool(live=NICS + ['eth0'], used=['eth3']),
+            HOST,
+            3,
+            'has 2 free NICs of 3, this VM needs 3: ',
+            id='in-use-and-one-is-not-usable',
+        ),
+        pytest.param(
             pool(live=['eth3', 'eth4'], used=['eth3']),
             HOST,
             2,
