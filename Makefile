@@ -72,6 +72,7 @@ clean: ## remove what was built
 deps:
 	@tests/install-deps
 
-build/venv: | deps
-	$(PYTHON) -m venv build/venv
+build/venv:
+	@mkdir -p build
+	@$(PYTHON) -m venv build/venv || { rm -rf build/venv; echo "install python3-venv" >&2; exit 1; }
 	build/venv/bin/pip --quiet --disable-pip-version-check install ruff==0.17.5 vermin==1.9.2

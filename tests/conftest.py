@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import subprocess
 import tempfile
 
@@ -174,7 +175,7 @@ def pytest_terminal_summary(terminalreporter, config):
         report
         for reports in terminalreporter.stats.values()
         for report in reports
-        if '_host/' in getattr(report, 'nodeid', '') and hasattr(report, 'duration')
+        if re.search('(one|two)_hosts?/', getattr(report, 'nodeid', '')) and hasattr(report, 'duration')
     ]
     if in_lab:
         terminalreporter.section('the lab')

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from xml.dom import minidom
 
 from tests.hook import HOOKS, TESTS
 from tests.lab.sysfs import VNIC, Sysfs
@@ -40,15 +41,14 @@ def run(vm, pool):
     )
     with open(pool) as f:
         pool = f.read()
-    return (
-        ''.join(
-            difflib.unified_diff(
-                vm.xml.splitlines(True), xml.splitlines(True), 'from the engine', 'to libvirt', n=2
-            )
-        ),
-        log,
-        pool,
-    )
+    changes = difflib.unified_diff(nics(vm.xml), nics(xml), 'from the engine', 'to libvirt', n=2, lineterm='')
+    return '\n'.join(changes), log, pool
+
+
+def nics(xml):
+    """Return the interface elements of a domain, line by line."""
+    found = minidom.parseString(xml).getElementsByTagName('interface')
+    return '\n'.join(nic.toxml() for nic in found).replace('><', '>\n<').splitlines()
 
 
 def main():
@@ -67,7 +67,7 @@ def main():
         diff, log, _ = run(vm, os.path.join(tmp, 'pool'))
         show(
             'The custom property of a vNIC profile, as it comes in the metadata of a VM',
-            re.search('.*vmfex.*', vm.xml).group().strip(),
+            re.search('<ovirt-vm:device((?!<ovirt-vm:device).)*vmfex.*?</ovirt-vm:device>', vm.xml).group(),
         )
         show("The VM's NICs, before and after", diff)
         show('What the hook logs', log)

@@ -109,8 +109,7 @@ def test_wrong_vnic_profile_of_a_running_nic_is_refused_at_its_next_start_only(a
     vdsm.update(vm.uuid, device_xml(vm.macs[0], own='a&amp;b', link='down', extra=UNFIT))
     assert vm.link(alpha, vm.macs[0]) == 'down' and alpha.pool_nics()['eth3'] == 1
     assert 'it stays on port profile Profile1' in vdsm.hook_lines()[-1]
-    vm.stop(alpha)
-    status, message = vdsm.create(vm_xml(VM(profiles=(), own=('a&amp;b',))))
+    status, message = vdsm.create(vm_xml(VM(1, profiles=(), own=('a&amp;b',))))
     assert status == 'Down' and 'custom property vmfex of the vNIC profile of NIC' in message
 
 
