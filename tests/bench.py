@@ -94,7 +94,7 @@ def make_hosts(stack, tmp):
     for number in range(50):
         guest = VM(number + 1, profiles=('P',))
         xml, _ = hosts[3].hook('before_vm_start', guest.xml, guest.vmfex)
-        # Paused: what the guests do with the processors is not to be measured.
+        # Paused, so that the guests use no CPU time.
         hosts[3].conn.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
     return hosts, vm
 

@@ -64,7 +64,7 @@ def hook_environment(domxml='', custom=None, vm_id=None, vdsm=PLAIN):
     else:
         path = [vdsm, os.path.join(vdsm, 'vdsm', 'hook')]
     custom = dict(custom or {})
-    # What a test wants in front of VDSM's modules.
+    # A test may put a folder in front of VDSM's modules.
     path.insert(0, custom.pop('PYTHONPATH', ''))
     env.update(custom, PYTHONPATH=':'.join(path))
     if domxml:

@@ -281,7 +281,7 @@ class Host:
     # libvirtd
 
     def start_libvirtd(self):
-        # No other host on the machine, of this lab or another, has that PID.
+        # By the PID, the macvtap indexes differ from those of all other hosts on the machine.
         env = {
             'NOTIFY_SOCKET': self.path('/run/ready'),
             'LD_PRELOAD': self.library,

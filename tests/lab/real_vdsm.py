@@ -82,7 +82,7 @@ class Vdsm:
         ).stdout.splitlines()
 
 
-# The README's.
+# The pattern that the README gives to grep.
 GREP = '/50_vmfex: rc=.* err=b.vmfex: '
 
 DEVICE = """\

@@ -114,7 +114,7 @@ def unplug(vm_id, xml):
 def suspend(vm_id, path):
     cif.vms[vm_id].pause('Saving State')
     cif.vms[vm_id].hibernate(path)
-    # Else this Vm's end would be told to the next one.
+    # Wait for the end of this Vm, or VDSM would report it to the next one.
     cif.stopped.get(timeout=60)
 
 

@@ -30,7 +30,7 @@ class VM:
         self.profiles = dict(zip(self.macs, profiles))
         self.vmfex = str(self.profiles) if profiles else None
         own = dict(zip(self.macs, own))
-        # What the hook takes out again stands only in those NICs that it moves: they could not start.
+        # A bridge NIC can't start here with the filter and the isolated port: only NICs that move have them.
         nics = [
             engine_nic_xml(mac, link=link, extra=UNFIT if mac in {**own, **self.profiles} else '')
             for mac, link in zip(self.macs, [*links, *['up'] * nics])

@@ -102,7 +102,7 @@ def test_transient_pool_in_use_is_made_persistent_and_runs_on(alpha):
     assert_right(alpha)
 
 
-def test_order_of_the_nics_in_a_pool_plays_no_part(alpha):
+def test_order_of_the_nics_in_a_pool_does_not_matter(alpha):
     alpha.conn.networkDefineXML(network_xml(reversed(ALPHA))).create()
     assert alpha.prepare_pool() == [AUTOSTART]
 

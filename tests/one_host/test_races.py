@@ -20,7 +20,7 @@ def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(alpha, happens):
     bystander.start(alpha)
 
     def prepare():
-        # So that there is something to do, and the hook looks again under its lock.
+        # Leave something to do, so that the hook looks a second time, under its lock.
         alpha.net.setAutostart(0)
         if bystander.on(alpha).isActive() == happens.startswith(START):
             alpha.run('sh', '-c', STOP if happens.startswith(START) else START)
@@ -28,7 +28,7 @@ def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(alpha, happens):
     prepare()
     calls = alpha.calls_of_hook('before_vm_start', vm.xml, vm.vmfex)
     assert calls.count('listAllNetworks') > 1  # the second time under its lock
-    # What it learns, it learns from these.
+    # These calls tell it the state of the pool.
     looks = [number for number, call in enumerate(calls, 1) if call in ('listAllNetworks', 'XMLDesc')]
     for number in looks:
         for when in 'before', 'after':

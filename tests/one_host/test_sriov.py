@@ -38,7 +38,7 @@ def test_vfs_of_two_pfs_are_one_pool_and_the_fabric_hears_of_pf_and_number(fabri
 
 
 def test_libvirt_would_refuse_a_vf_whose_pf_is_down(alpha):
-    """Else the hook need not look at PFs."""
+    """This is why the hook looks at PFs."""
     vm = VM(profiles=('P',))
     xml, _ = alpha.hook('before_vm_start', vm.xml, vm.vmfex)
     alpha.set_pf(PFS[0], 'down')
@@ -56,7 +56,7 @@ def test_vfs_whose_pf_is_down_are_not_in_the_pool(alpha):
     assert str(error.value) == (
         'vmfex: direct-pool has 0 free NICs of 4, this VM needs 1: ' + NO_MORE.format(PFS[0])
     )
-    # As NICs that came: the pool has them when no VM is on it any more.
+    # The pool gets them, like new NICs, when no VM is on it any more.
     alpha.set_pf(PFS[0], 'up')
     for vm in vms:
         vm.stop(alpha)

@@ -55,7 +55,7 @@ def test_link_is_switched_while_all_nics_of_the_host_are_taken(alpha):
 
 
 def test_libvirt_would_refuse_what_vdsm_asks_for(alpha):
-    """Else before_update_device had no reason to be."""
+    """This is why before_update_device exists."""
     vm = VM()
     vm.start(alpha)
     for form in 'bridge', 'network', 'direct':
@@ -66,7 +66,7 @@ def test_libvirt_would_refuse_what_vdsm_asks_for(alpha):
 
 
 def test_other_libvirts_form_of_an_update_would_not_do(alpha):
-    """Else the hook need not tell libvirts apart."""
+    """This is why the hook asks for libvirt's version."""
     vm = VM()
     vm.start(alpha)
     data = vm.on(alpha).XMLDesc()
@@ -151,7 +151,7 @@ BANDWIDTH = (
 
 
 def test_vdsms_own_update_of_the_bandwidth_would_not_do(alpha, tc):
-    """Else before_update_device could pass the bandwidth on."""
+    """This is why before_update_device leaves the bandwidth as it runs."""
     vm = VM()
     vm.start(alpha)
     xml, _ = alpha.hook('before_update_device', update_xml(vm.macs[0], 'up'), vm.vmfex, vm.uuid)

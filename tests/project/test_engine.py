@@ -112,7 +112,7 @@ def answers_to(command, values, prefix=''):
     return answers
 
 
-# The README's commands.
+# The commands in the README.
 
 SECURITY_GROUPS = 'SecurityGroups=^(?:[0-9a-f]{8}|)$'
 OLD = 'vmfex=^[a-zA-Z0-9_ ---]+$'  # as the README of vdsm-hook-vmfex-dev has it

@@ -21,7 +21,7 @@ def find_interpreters():
         + glob.glob(os.path.expanduser('~/.pyenv/versions/3.*/bin/python3'))
     ):
         if re.search(r'/python3(\.\d+)?$', path):
-            # One that another release was made for may not run here.
+            # An interpreter that was built for another release may not run here.
             done = subprocess.run(
                 [path, '-c', 'import sys; print(*sys.version_info[:2])'],
                 stdout=subprocess.PIPE,

@@ -98,7 +98,7 @@ def test_vm_with_port_mirroring_on_vmfex_does_not_start(alpha, vdsm):
     xml = vm_xml(vm).replace('</ovirt-vm:device>', mirroring, 1)
     status, message = vdsm.create(xml)
     assert status == 'Down' and 'NIC {} has port mirroring'.format(vm.macs[0]) in message
-    # On a NIC that stays on its bridge it is VDSM's affair.
+    # Port mirroring of a NIC that stays on its bridge does not matter.
     xml = re.sub('(mac_address="{}">)</ovirt-vm:device>'.format(vm.macs[3]), r'\1' + mirroring, vm_xml(vm))
     assert vdsm.create(xml) == ['Up', None]
 

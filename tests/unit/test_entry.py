@@ -84,7 +84,7 @@ def test_nothing_is_compiled_to_files(run_hook, installed):
     before = sorted(os.walk(str(installed)))
     value = "{'00:1a:4a:16:99:99':'P'}"
     assert 'no NIC of this VM' in run_hook(str(installed.join('before_vm_start')), DOMAIN, value)[1]
-    # With an environment that says nothing of it.
+    # Also without PYTHONDONTWRITEBYTECODE in the environment.
     env = {'PATH': os.environ['PATH']}
     subprocess.run([str(installed.join('before_vm_start', '50_vmfex')), '--help'], check=True, env=env,
                    stdout=subprocess.DEVNULL)  # fmt: skip

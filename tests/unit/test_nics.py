@@ -98,7 +98,7 @@ def test_nic_not_in_the_dictionary_is_left_untouched():
     assert_moved(domain_xml(nic_xml(A), other), {A: 'P'}, domain_xml(pool_nic_xml(A, 'P'), other))
 
 
-def test_case_of_the_nics_mac_plays_no_part_and_stays():
+def test_case_of_the_nics_mac_does_not_matter_and_stays():
     assert_moved(domain_xml(nic_xml(A.upper())), {A: 'P'}, domain_xml(pool_nic_xml(A.upper(), 'P')))
 
 
@@ -239,7 +239,7 @@ def test_dictionary_wins_over_the_vnic_profile_and_the_log_says_so():
 
 
 @pytest.mark.parametrize('profile', ['P', 'a&amp;b'])
-def test_device_of_the_metadata_that_is_not_a_nic_of_the_vm_plays_no_part(profile):
+def test_device_of_the_metadata_that_is_not_a_nic_of_the_vm_does_not_matter(profile):
     xml = with_device(OWN.format(profile), nic_xml(B))
     new, log = move(xml, {})
     assert same(new, xml) and log == []
@@ -263,7 +263,7 @@ def test_nic_with_port_mirroring_is_refused_on_vmfex(profiles):
 @pytest.mark.parametrize(
     'children, mac', [('<ovirt-vm:portMirroring/>', A), (MIRRORING, B)], ids=['empty', 'bridge']
 )
-def test_port_mirroring_of_a_bridge_nic_is_its_own_affair(children, mac):
+def test_port_mirroring_of_a_bridge_nic_does_not_matter(children, mac):
     xml = with_device(children, nic_xml(A), nic_xml(B), mac=mac)
     assert '802.1Qbh' in move(xml, {A: 'P'})[0]
 

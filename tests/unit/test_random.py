@@ -17,7 +17,7 @@ from vmfex import nics
 from vmfex.custom_property import parse_dictionary
 from vmfex.failure import Failure
 
-# A build that failed once is to fail again.
+# In CI, each run has the same examples.
 settings.register_profile(
     'vmfex', deadline=None, derandomize='CI' in os.environ, suppress_health_check=[HealthCheck.too_slow]
 )
