@@ -66,6 +66,6 @@ def show_host(needed):
             lines += pool.net.XMLDesc(0).splitlines() if pool.net else ['direct-pool does not exist yet']
             check(pool, host, needed)
             lines += [f'vmfex: {line}' for _, line in plan(pool, host)] or ['direct-pool is right']
-    except (Failure, ImportError) as e:
+    except (Failure, ImportError, OSError) as e:
         lines.append(f'vmfex: {e}')
     return lines

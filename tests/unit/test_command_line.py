@@ -51,6 +51,20 @@ def test_test_shows_the_effect_on_a_sample_and_the_host(call):
     assert 'VM-FEX NICs of this host: ' in out and "vmfex: No module named 'vdsm'" in out
 
 
+def test_test_shows_the_effect_to_a_user_who_may_not_use_libvirt(call, tmpdir):
+    tmpdir.join('libvirt.py').write(
+        'def registerErrorHandler(f, ctx):\n    pass\n\n\nlibvirtError = RuntimeError'
+    )
+    tmpdir.mkdir('vdsm').join('__init__.py').write('')
+    tmpdir.mkdir('vdsm', 'common').join('__init__.py').write('')
+    password = "def get(killOnFailure):\n    raise PermissionError(13, 'Permission denied', '/password')"
+    tmpdir.join('vdsm', 'common', 'libvirtconnection.py').write(password)
+    status, out, err = call('--test')
+    assert (status, err) == (0, '')
+    assert '+  <source network="direct-pool"/>' in out
+    assert out.endswith("vmfex: [Errno 13] Permission denied: '/password'\n")
+
+
 @pytest.mark.parametrize('stdin', [True, False])
 def test_test_shows_the_change_of_a_domain_alone_and_leaves_its_file(call, tmpdir, stdin):
     path = tmpdir.join('domain.xml')
