@@ -39,7 +39,7 @@ def run(arguments, manual):
 
 
 def show(doc, value):
-    """Return lines about the effect on that domain, with that custom property, and on direct-pool."""
+    """Change the domain as the hook would, with that property. Returns lines about it and direct-pool."""
     import difflib
 
     before = lines_of(doc)

@@ -45,7 +45,7 @@ def profile_for_plugged_nic(mac, value):
     """
     Return {MAC address: port profile} for a NIC that is plugged in, {} if it has none.
 
-    VDSM passes the VM's property or, if it has none, that of the NIC's vNIC profile. Raises Failure.
+    VDSM passes the VM's property, which may begin with {, or else the vNIC profile's. Raises Failure.
     """
     if value.strip(SPACE)[:1] in ('', '{'):
         profiles = parse_dictionary(value)

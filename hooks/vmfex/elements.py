@@ -3,7 +3,7 @@
 
 
 def find(element, *path, namespace=None):
-    """Return the elements at a path of names, in that namespace, below an element; in order."""
+    """Return the elements that a path of names, all in that namespace, leads to, in document order."""
     if not path:
         return [element]
     found = [e for e in element.childNodes if (e.localName, e.namespaceURI) == (path[0], namespace)]
@@ -11,7 +11,7 @@ def find(element, *path, namespace=None):
 
 
 def attribute(element, *path):
-    """Return an attribute of the first element at a path of names, '' if there is none."""
+    """Return an attribute, '' if there is none; path is element names and then its name."""
     for found in find(element, *path[:-1]):
         return found.getAttribute(path[-1])
     return ''

@@ -2,8 +2,8 @@
 """
 What happens at each of VDSM's hook points.
 
-Each function takes the XML, a minidom document, and returns lines for the log and what to write in
-the place of that XML, None for nothing. It raises Failure.
+Each function takes the XML, a minidom document, and returns lines for the log and the document or
+element to write in its place, or None. It may raise Failure, OSError or ImportError.
 """
 
 import os
@@ -30,7 +30,7 @@ def before_vm_arrives(doc):
 
 
 def before_update_device(doc):
-    # libvirt accepts only the NIC as it runs, with another link state. All else waits for the next start.
+    # Only the link is safe to switch: the update is made from the running NIC, and all else has to wait.
     asked = doc.documentElement
     # A hostdev NIC may be the other half of a failover pair, with the MAC address of ours.
     if asked.getAttribute('type') not in ('bridge', 'network', 'direct'):
@@ -62,7 +62,7 @@ def put_on_pool(doc, profiles):
 
 
 def run(hook_point):
-    """Do what VDSM calls the hook for, at the hook point of that name. Raises Failure."""
+    """Do what VDSM calls the hook for, at the hook point of that name. Raises what main explains."""
     if hook_point not in HOOK_POINTS or '_hook_domxml' not in os.environ:
         names = ', '.join(HOOK_POINTS)
         raise Failure(f"only VDSM can call this, in the folder of a hook point ({names}): use --test")

@@ -16,7 +16,7 @@ def vmfex_nics():
     """
     Return the HostNICs, without VFs whose PF is down: libvirt refuses these.
 
-    By the PCI device the enic driver knows the NICs that need a port profile, whatever their MAC address.
+    NICs that need a port profile are known by their PCI device, as to the enic driver, not by their MAC.
     """
     nics, pfs_down = [], set()
     for nic in os.listdir(SYS_NET):
@@ -31,7 +31,7 @@ def vmfex_nics():
 
 
 def find_pfs_down(device):
-    """Return the names of a VF's PFs (it has one) that are down."""
+    """Return in a list the name of the VF's PF if it is down."""
     try:
         pfs = os.listdir(device + '/physfn/net')
     except OSError:  # just gone

@@ -9,12 +9,12 @@ from vmfex.failure import Failure
 
 @contextlib.contextmanager
 def libvirt_connection():
-    """Give VDSM's virConnect. An error of libvirt in the body of the with statement raises Failure."""
+    """Give VDSM's virConnect. Raises Failure if libvirt fails, also in the body of the with statement."""
     import libvirt
     from vdsm.common import libvirtconnection
 
-    # stderr is for the hook's own lines. libvirt's binding would print every error to it, and VDSM's
-    # logging, which has no file here, that its connection broke.
+    # stderr is for the hook's own lines. Without this, libvirt's binding would print every error there,
+    # and VDSM's logging, which has no file here, would report a broken connection.
     libvirt.registerErrorHandler(lambda context, error: None, None)
     logging.disable(logging.CRITICAL)
     try:

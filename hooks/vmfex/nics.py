@@ -15,7 +15,7 @@ UNFIT = ('virtualport', 'filterref', 'port', 'mtu', 'vlan', 'coalesce', 'backend
 
 
 def find_nics(root):
-    """Return the interface elements of a domain, or of a lone interface that one, in a list."""
+    """Return a list of a domain's interface elements or, if root is one itself, of just that."""
     return [root] if root.tagName == 'interface' else find(root, 'devices', 'interface')
 
 
@@ -39,8 +39,8 @@ def count_on_pool(root):
 
 def move_all(root, profiles):
     """
-    Move NICs to direct-pool: those in profiles, a dict of MAC address to port profile, and those whose
-    vNIC profile has a port profile, by the domain's metadata.
+    Move NICs to direct-pool: those in profiles, a dict of MAC address to port profile as parse_dictionary
+    returns it, and those whose vNIC profile has a port profile, by the domain's metadata.
 
     Returns lines for the log. Raises Failure if one of them can't move.
     """
@@ -94,7 +94,7 @@ def check_movable(nic, mirrored):
 
 
 def move(nic, profile):
-    """Make an interface element one of direct-pool on that port profile. Returns a line for the log."""
+    """Put an interface on direct-pool with that port profile, a checked one. Returns a line for the log."""
     if is_on_pool(nic) and profile_of(nic) == profile:
         return f"NIC {mac_of(nic)} is on port profile {profile} already"
     place = attribute(nic, 'source', 'bridge') or f"port profile {profile_of(nic) or 'none'}"
@@ -120,8 +120,8 @@ def set_link(running, asked, libvirt_version):
     """
     Turn the running interface element into the update that gives it the link state of the asked one.
 
-    libvirt 10.8 and later want it as it was defined, and take one of type direct off the pool; those
-    before want it as it runs, of type direct, and refuse the other. Returns a line for the log.
+    libvirt 10.8 and later want type network, and a source without run-time attributes; an update of type
+    direct takes the NIC off the pool. Older ones want the NIC as it runs. Returns a line for the log.
     """
     for link in find(running, 'link'):
         running.removeChild(link)

@@ -13,7 +13,7 @@ from vmfex.nics import POOL
 
 # net: the virNetwork, or None; live, next: the Network now and after its next start; used: names of NICs
 Pool = collections.namedtuple('Pool', 'net active persistent autostart live next used')
-# nics: a dict of name to connections, in libvirt's order; foreign: names of elements and attributes
+# nics: a dict of name to connections, in libvirt's order; foreign: elements and attributes that are not OURS
 Network = collections.namedtuple('Network', 'nics foreign')
 OURS = {None, 'name', 'uuid', 'forward', 'interface', 'connections'}
 
@@ -22,8 +22,8 @@ def prepare_pool(needed):
     """
     Make direct-pool right for a VM that takes that many of its NICs.
 
-    Returns a line for the log for each change. Raises Failure, with nothing changed, if the VM can't
-    have its NICs or direct-pool is somebody else's.
+    Returns a line for the log for each change. Raises Failure, with nothing changed if the VM can't have
+    its NICs or direct-pool is somebody else's; OSError if there can't be a lock.
     """
     if not needed:
         return []
@@ -39,7 +39,7 @@ def prepare_pool(needed):
 
 
 def look(conn):
-    """Return direct-pool as libvirt has it. Raises Failure if it is somebody else's."""
+    """Return direct-pool as libvirt has it, a Pool. Raises Failure if it is somebody else's."""
     import libvirt
 
     net = next((net for net in conn.listAllNetworks() if net.name() == POOL), None)

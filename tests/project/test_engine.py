@@ -193,10 +193,22 @@ def test_commands_keep_the_default_and_do_not_disturb_each_other(engine):
 
 @needs_engine
 @pytest.mark.parametrize('before', ['', VMFEX_OF_DISKS, VMFEX_OF_VIDEO], ids=['empty', 'disks', 'video'])
-def test_commands_for_vnic_profiles_change_nothing_where_interface_has_no_properties(engine, before):
+def test_commands_for_vnic_profiles_change_nothing_where_interface_is_missing_until_it_is_added(
+    engine, before
+):
     engine.write('CustomDeviceProperties', before)
     assert 'Invalid syntax' in engine.run(FOR_VNIC_PROFILES, status=1)
     assert engine.read('CustomDeviceProperties') == before
+
+    # What the README says to do then, in the same shell.
+    [cure] = re.findall(r'`(engine-config -s "CustomDeviceProperties=[^`]*)`', SECTION)
+    if 'type=disk' in before:
+        [argument] = re.findall(r'`("CustomDeviceProperties=[^`]*")`', SECTION)
+        cure = re.sub('".*"', lambda _: argument, cure)
+    variables = FOR_VNIC_PROFILES.rpartition('engine-config -s')[0]
+    engine.run(f'{variables}\n{cure}\n{FOR_VNIC_PROFILES}')
+    after = parse_device_properties(engine.read('CustomDeviceProperties'))
+    assert after == {**parse_device_properties(before), 'interface': [f'vmfex={NIC_EXPRESSION}']}
 
 
 VM_STATES = {
