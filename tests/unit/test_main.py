@@ -9,7 +9,7 @@ import pytest
 from tests.hook import HOOK
 from tests.messages import check_stderr
 from tests.vdsm_runner import PLAIN, HookError
-from tests.xml_builders import MIRRORING, device_xml, domain_xml, nic_xml
+from tests.xml_builders import MIRRORING, OWN, device_xml, domain_xml, nic_xml
 
 DOMAIN = domain_xml(nic_xml('00:1a:4a:16:01:51'))
 PROPERTY = "{'00:1a:4a:16:01:51':'P'}"
@@ -31,8 +31,9 @@ def test_broken_xml_is_one_line(run_hook):
     [
         ('hostdev', '', "NIC 00:1a:4a:16:01:51 is of type 'hostdev', only a bridge NIC can move to VM-FEX: "),
         ('bridge', MIRRORING, 'NIC 00:1a:4a:16:01:51 has port mirroring, which would send '),
+        ('bridge', OWN.format('a/b'), 'custom property vmfex of the vNIC profile of NIC 00:1a:4a:16:01:51: '),
     ],
-    ids=['type', 'mirroring'],
+    ids=['type', 'mirroring', 'own-profile'],
 )
 def test_nic_that_cannot_move_is_one_line(run_hook, type, children, says):
     mac = '00:1a:4a:16:01:51'
