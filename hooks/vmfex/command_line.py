@@ -43,7 +43,7 @@ def show(doc, value):
     import difflib
 
     before = lines_of(doc)
-    log = nics.move_all(doc.documentElement, parse_dictionary(value))
+    _, log = nics.move_all(doc.documentElement, parse_dictionary(value))
     lines = [f'vmfex={value}'] + [f'vmfex: {line}' for line in log]
     lines += difflib.unified_diff(before, lines_of(doc), 'before', 'after', lineterm='')
     return lines + show_host(nics.count_on_pool(doc.documentElement))

@@ -55,10 +55,9 @@ HOOK_POINTS = {
 
 def put_on_pool(doc, profiles):
     """Move the NICs in profiles, a dict of MAC address to port profile, and prepare direct-pool."""
-    before = doc.toxml()
-    log = nics.move_all(doc.documentElement, profiles)
+    moved, log = nics.move_all(doc.documentElement, profiles)
     log += prepare_pool(nics.count_on_pool(doc.documentElement))
-    return log, doc if doc.toxml() != before else None
+    return log, doc if moved else None
 
 
 def run(hook_point):

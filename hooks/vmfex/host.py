@@ -14,9 +14,8 @@ HostNICs = collections.namedtuple('HostNICs', 'nics pfs_down')
 
 def vmfex_nics():
     """
-    Return the HostNICs, without VFs whose PF is down: libvirt refuses these.
-
-    NICs that need a port profile are known by their PCI device, as to the enic driver, not by their MAC.
+    Return the HostNICs, without VFs whose PF is down: libvirt refuses these. NICs that need a port
+    profile are known by their PCI device, as to the enic driver, whatever their MAC address.
     """
     nics, pfs_down = [], set()
     for nic in os.listdir(SYS_NET):

@@ -6,18 +6,14 @@ import sys
 import traceback
 from xml.parsers.expat import ExpatError
 
-from vmfex import command_line, hook_points
 from vmfex.failure import Failure
 
 
-def main(hook_point, manual):
-    """Do what VDSM or the command line asks for. Exits with status 2 after a failure."""
+def main(run, *arguments):
+    """Call run, of hook_points or command_line, with these. Exits with status 2 after a failure."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback
     try:
-        if len(sys.argv) == 1:
-            hook_points.run(hook_point)
-        else:
-            command_line.run(sys.argv[1:], manual)
+        run(*arguments)
         return
     except Failure as e:
         message = e

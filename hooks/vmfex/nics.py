@@ -9,8 +9,7 @@ from vmfex.failure import Failure
 
 POOL = 'direct-pool'
 OVIRT = 'http://ovirt.org/vm/1.0'
-# What libvirt refuses on a NIC of a passthrough network, at once or (mtu, coalesce) when its link
-# state changes.
+# What libvirt refuses on a NIC of a passthrough network, at once or (mtu, coalesce) at a link switch.
 UNFIT = ('virtualport', 'filterref', 'port', 'mtu', 'vlan', 'coalesce', 'backend')
 
 
@@ -42,12 +41,12 @@ def move_all(root, profiles):
     Move NICs to direct-pool: those in profiles, a dict of MAC address to port profile as parse_dictionary
     returns it, and those whose vNIC profile has a port profile, by the domain's metadata.
 
-    Returns lines for the log. Raises Failure if one of them can't move.
+    Returns whether any moved, and lines for the log. Raises Failure if one of them can't move.
     """
     nics = find_nics(root)
     own_profiles, mirrored = read_metadata(root)
     missing = set(profiles).difference(map(mac_of, nics))
-    log = [f"no NIC of this VM has MAC address {mac}" for mac in profiles if mac in missing]
+    moved, log = False, [f"no NIC of this VM has MAC address {mac}" for mac in profiles if mac in missing]
     for nic in nics:
         mac = mac_of(nic)
         own = own_profiles.get(mac)
@@ -60,8 +59,12 @@ def move_all(root, profiles):
             check_port_profile(own, f"of the vNIC profile of NIC {mac}")
         if own and mac in profiles:
             log.append(f"NIC {mac} has port profile {own} by its vNIC profile; {profile}, the VM's, counts")
-        log.append(move(nic, profile))
-    return log
+        if is_on_pool(nic) and profile_of(nic) == profile:
+            log.append(f"NIC {mac} is on port profile {profile} already")
+        else:
+            moved = True
+            log.append(move(nic, profile))
+    return moved, log
 
 
 def read_metadata(root):
@@ -95,8 +98,6 @@ def check_movable(nic, mirrored):
 
 def move(nic, profile):
     """Put an interface on direct-pool with that port profile, a checked one. Returns a line for the log."""
-    if is_on_pool(nic) and profile_of(nic) == profile:
-        return f"NIC {mac_of(nic)} is on port profile {profile} already"
     place = attribute(nic, 'source', 'bridge') or f"port profile {profile_of(nic) or 'none'}"
     unfit = [child for name in UNFIT for child in find(nic, name)]
     old = find(nic, 'source')

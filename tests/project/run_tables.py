@@ -54,7 +54,7 @@ assert run("{'00:1a:4a:16:99:99':'P'}") == (
 )
 assert run('{}') == (DOMAIN, '')
 doc = minidom.parseString(DOMAIN.encode())
-log = move_all(doc.documentElement, {'00:1a:4a:16:01:51': 'P1', '00:1a:4a:16:01:55': 'P 5'})
+_, log = move_all(doc.documentElement, {'00:1a:4a:16:01:51': 'P1', '00:1a:4a:16:01:55': 'P 5'})
 assert log == [
     'NIC 00:1a:4a:16:01:51 moved from ovirtmgmt to port profile P1; removed: filterref, port, mtu',
     'NIC 00:1a:4a:16:01:55 moved from failover to port profile P 5',

@@ -92,7 +92,10 @@ def test_nothing_is_compiled_to_files(run_hook, installed):
 
 
 def test_modules_do_nothing_when_they_are_imported():
-    script = 'import sys; sys.dont_write_bytecode = True; import vmfex.main; print(sorted(sys.modules))'
+    names = [name[:-3] for name in os.listdir(HOOKS + '/vmfex') if name.endswith('.py')]
+    script = 'import sys; sys.dont_write_bytecode = True; {}; print(sorted(sys.modules))'.format(
+        '; '.join('import vmfex.' + name for name in names)
+    )
     out = subprocess.check_output(['python3', '-c', script], cwd=HOOKS, universal_newlines=True)
     assert 'vmfex.pool' in out and "'libvirt'" not in out and 'hooking' not in out
 

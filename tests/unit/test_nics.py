@@ -18,7 +18,8 @@ LIVE = ' portid="8b3f4a4e-6d0c-4f59-9a3e-0b9c4d3c7e11" dev="eth3" mode="passthro
 def move(xml, profiles):
     """Move the NICs of a domain's XML. Returns the XML that comes out, and the log."""
     doc = minidom.parseString(xml)
-    log = nics.move_all(doc.documentElement, profiles)
+    moved, log = nics.move_all(doc.documentElement, profiles)
+    assert moved == (not same(doc.toxml(), xml))
     return doc.toxml(), log
 
 
