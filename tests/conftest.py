@@ -168,8 +168,8 @@ def pytest_sessionfinish(session):
             session.exitstatus = 1
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    for row in getattr(config, 'unseen_messages', ()):
+def pytest_terminal_summary(terminalreporter):
+    for row in getattr(terminalreporter.config, 'unseen_messages', ()):
         terminalreporter.write_line(f'FAILED: no test saw this message of docs/messages.md: {row}', red=True)
     in_lab = [
         report
