@@ -117,9 +117,13 @@ def unplug(vm_id, xml):
 def suspend(vm_id, path):
     cif.vms[vm_id].pause('Saving State')
     cif.vms[vm_id].hibernate(path)
-    # Wait for the end of this Vm, or VDSM would report it to the next one. It may have come unnoticed.
-    with contextlib.suppress(queue.Empty):
-        cif.stopped.get(timeout=10)
+    # Wait for the end of this Vm, or VDSM would report it to the next one. Some libvirts keep the event
+    # until something else goes through the connection.
+    for _ in range(60):
+        with contextlib.suppress(queue.Empty):
+            return cif.stopped.get(timeout=1).id
+        libvirtconnection.get(cif).getLibVersion()
+    raise TimeoutError('libvirt does not say that the VM has stopped')
 
 
 def resume(xml, path):
