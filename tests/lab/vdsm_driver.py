@@ -169,6 +169,7 @@ def run_hooks(point, xml, vm_id, custom, own, folder):
 def main():
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     hooks_are_in(sys.argv[1])
+    libvirt.virEventRegisterDefaultImpl()  # VDSM does this in a thread, perhaps after it connects
     libvirtconnection.start_event_loop()
     for line in sys.stdin:
         name, *args = json.loads(line)
