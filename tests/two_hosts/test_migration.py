@@ -8,7 +8,7 @@ from tests.lab.kinds import ON_ALL_PAIRS, ON_BOTH_KINDS
 from tests.lab.networks import network_xml
 from tests.lab.vm import VM
 from tests.vdsm_runner import HookError
-from tests.xml_builders import FILTER, PORT, engine_nic_xml
+from tests.xml_builders import UNFIT, engine_nic_xml
 
 
 @ON_ALL_PAIRS
@@ -75,7 +75,7 @@ def test_nic_that_is_switched_off_migrates_switched_off(alpha, beta, vm):
     vm.start(alpha)
     mac, other = vm.profiles
     definition = vm.definition(alpha)
-    off = engine_nic_xml(mac, link='down', extra=FILTER + PORT)
+    off = engine_nic_xml(mac, link='down', extra=UNFIT)
     vm.update(alpha, off, 'Own')
     assert vm.link(alpha, mac) == 'down'
     vm.migrate(alpha, beta)

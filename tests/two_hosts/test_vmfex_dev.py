@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.vm import VM
 from tests.vdsm_runner import find_vdsm, run_hooks
-from tests.xml_builders import FILTER, PORT, engine_nic_xml
+from tests.xml_builders import FILTER, PLUGGED, PORT, UNFIT, engine_nic_xml
 
 OTHER = os.path.join(find_vdsm() or '/', '..', 'vdsm_hooks', 'vmfex_dev', 'vmfex_vnic.py')
 pytestmark = pytest.mark.skipif(
@@ -43,13 +43,13 @@ def content(xml):
     )
 
 
-@pytest.mark.parametrize('extra', ['', FILTER, FILTER + PORT, '<boot order="1"/>'])
+@pytest.mark.parametrize('extra', ['', FILTER, UNFIT, '<boot order="1"/>'])
 def test_same_nic_comes_out_of_both(alpha, vmfex_dev, extra):
     vm = VM(profiles=(), own=('VM network 2',))
     xml = engine_nic_xml(vm.macs[0], extra=extra)
     moved, _ = alpha.hook('before_nic_hotplug', xml, 'VM network 2')
     assert content(moved) == content(vmfex_dev(alpha, xml, 'VM network 2'))
-    started, _ = alpha.hook('before_vm_start', vm.xml.replace(FILTER + PORT, extra))
+    started, _ = alpha.hook('before_vm_start', vm.xml.replace(UNFIT, extra))
     assert content(re.search('(?s)<interface.*?</interface>', started).group()) == content(moved)
 
 
@@ -73,7 +73,7 @@ def test_vm_that_it_started_goes_on(fabric, alpha, beta, vmfex_dev):
         for link in 'down', 'up', 'down':
             vm.update(alpha, engine_nic_xml(mac, link=link, extra=FILTER), 'Profile1')
             assert vm.link(alpha, mac) == link
-    vm.plug(alpha, '00:1a:4a:16:00:99', 'Plugged', extra=FILTER + PORT)
+    vm.plug(alpha, PLUGGED, 'Plugged', extra=UNFIT)
     assert list(alpha.pool_nics().values()) == [1, 1, 1, 0, 0, 0, 0, 0, 0]
     vm.migrate(alpha, beta)
     assert (vm.link(beta, mac), vm.link(beta, other)) == (before, 'up')
