@@ -3,6 +3,7 @@
 
 import contextlib
 import glob
+import lzma
 import os
 import socket
 import subprocess
@@ -10,19 +11,27 @@ import time
 
 import pytest
 
-# Says that it is up, on the serial port that the VM connects to the test's socket. It has no drivers for
-# PCI devices; it enables them, so that those that are plugged in can be looked at.
+from tests.lab.wait import wait_for
+
+# Says that it is up, on the serial port that the VM connects to the test's socket, when its first NICs have
+# their static addresses; those that are plugged in get one, too.
 INIT = """\
 #!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mkdir /sys
 /bin/busybox mount -t sysfs sys /sys
-echo ready > /dev/ttyS0
+for module in /modules/*; do /bin/busybox insmod $module; done
 while :; do
-    for enable in /sys/bus/pci/devices/*/enable; do
-        read enabled < $enable
-        [ $enabled != 0 ] || echo 1 > $enable
+    for nic in /sys/class/net/eth*; do
+        nic=${nic##*/}
+        [ -e /sys/class/net/$nic/address ] && ! [ -e /done.$nic ] || continue
+        IFS=: read -r a b c d e f < /sys/class/net/$nic/address
+        /bin/busybox ip link set $nic up
+        /bin/busybox ip addr add fd00::$e$f/64 dev $nic
+        > /done.$nic
     done
+    [ -e /said ] || echo ready > /dev/ttyS0
+    > /said
     /bin/busybox sleep 0.2
 done
 """
@@ -36,12 +45,16 @@ SERIAL = """\
     <interface type="bridge">"""
 
 
-def make_initrd(folder):
-    """Make an initramfs of busybox and INIT. Returns its path."""
+def make_initrd(folder, kernel):
+    """Make an initramfs of busybox, INIT and the kernel's drivers of virtio NICs. Returns its path."""
     root = os.path.join(folder, 'root')
-    for name in 'bin', 'dev':
+    for name in 'bin', 'dev', 'modules':
         os.makedirs(os.path.join(root, name))
     subprocess.run(['cp', '/bin/busybox', os.path.join(root, 'bin')], check=True)
+    for number, path in enumerate(find_modules(kernel, 'virtio_pci', 'virtio_net')):
+        with (lzma.open if path.endswith('.xz') else open)(path, 'rb') as module:
+            with open(os.path.join(root, 'modules', '{:02}'.format(number)), 'wb') as copy:
+                copy.write(module.read())
     with open(os.path.join(root, 'init'), 'w') as f:
         f.write(INIT)
     os.chmod(f.name, 0o755)
@@ -51,6 +64,27 @@ def make_initrd(folder):
     return initrd
 
 
+def find_modules(kernel, *names):
+    """Return the paths of modules and of those they need, in the order in which they are to be loaded."""
+    version = kernel.partition('vmlinuz-')[2]
+    commands = [['/sbin/modprobe', '--show-depends', '--set-version', version, name] for name in names]
+    lines = ''.join(subprocess.check_output(command, text=True) for command in commands).splitlines()
+    return list(dict.fromkeys(line.split()[1] for line in lines if line.startswith('insmod')))
+
+
+def answers(host, nic, mac):
+    """Wait until the guest's NIC with that MAC answers to its IPv6 address, from the other end of a host's
+    NIC or from a bridge.
+    """
+    address = 'fd00::{}{}'.format(*mac.split(':')[4:])
+    ping = 'busybox ping6 -c 1 -W 1 -I {0} {1} || {{ ip -6 neigh flush dev {0}; false; }}'
+    host.run('ip', '-6', 'address', 'replace', 'fd00::ff/64', 'dev', nic, 'nodad')
+    command = [*host.command(), 'sh', '-c', ping.format(nic, address)]
+    return wait_for(
+        lambda: subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    )
+
+
 @contextlib.contextmanager
 def linux(vm, folder, start):
     """Make a VM boot Linux, with files in that folder; start it by calling start, and wait until it is up."""
@@ -58,7 +92,7 @@ def linux(vm, folder, start):
     if not kernels:
         pytest.skip('no kernel for a guest in /boot')
     path = os.path.join(folder, 'up')
-    boot = BOOT.format(kernel=kernels[-1], initrd=make_initrd(folder))
+    boot = BOOT.format(kernel=kernels[-1], initrd=make_initrd(folder, kernels[-1]))
     vm.xml = (
         vm.xml.replace('<smbios', boot + '    <smbios', 1)
         .replace('<interface type="bridge">', SERIAL.format(path), 1)
@@ -70,12 +104,12 @@ def linux(vm, folder, start):
         start()
         listener.settimeout(120)
         serial, _ = listener.accept()
-    with serial:
-        serial.settimeout(120)
-        console = b''
-        while b'ready' not in console:
-            console += serial.recv(4096)
-        yield
+        with serial:
+            serial.settimeout(120)
+            console = b''
+            while b'ready' not in console:
+                console += serial.recv(4096)
+            yield  # and still listens: to where the VM migrates, its port connects anew
 
 
 def let_slots_settle(host):

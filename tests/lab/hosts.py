@@ -225,6 +225,10 @@ class Host:
         pf, _, number = port.partition('/')
         return self.sysfs.vfs(pf)[int(number)] if number else port
 
+    def peer(self, nic):
+        """Return the name of the other end of a NIC, which stands for the fabric."""
+        return self.run('ip', '-o', 'link', 'show', nic).split('@')[1].partition(':')[0]
+
     def idle_nics(self):
         """Return the names of those of the host's pool NICs that have no VM's MAC."""
         return [nic for nic in self.pool if self.mac(nic) == IDLE]
@@ -287,6 +291,7 @@ class Host:
             'LD_PRELOAD': self.library,
             'FABRIC_INDEX': 256 * int(self.pid),
             'FABRIC_HOST': self.name,
+            'FABRIC_SYSFS': self.sysfs.class_net,
         }
         if self.fabric:
             env['FABRIC'] = self.fabric.folder

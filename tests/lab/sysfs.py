@@ -107,6 +107,16 @@ class Sysfs:
     def make_vmfex(self, nic):
         write(os.path.join(self.device(nic), 'device'), DYNAMIC_VNIC)
 
+    def put_on(self, nic, upper, bridge=False):
+        """Let a virtual NIC be on top of that one; a bridge is its master, too."""
+        for link in ['upper_' + upper] + ['master'] * bridge:
+            os.symlink('../' + upper, os.path.join(self.class_net, nic, link))
+
+    def take_off(self, nic, upper):
+        for link in 'upper_' + upper, 'master':
+            if os.path.lexists(os.path.join(self.class_net, nic, link)):
+                os.unlink(os.path.join(self.class_net, nic, link))
+
     def set_link(self, nic, flags):
         write(os.path.join(self.class_net, nic, 'flags'), flags)
 
