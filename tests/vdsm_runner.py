@@ -85,8 +85,8 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
 
     xml, text or bytes, goes through the hooks as VDSM's does, in a temporary file. custom are the
     custom properties. command is put before each hook's path, to run it elsewhere: in a namespace, or
-    by another interpreter. Returns the XML and what the hooks wrote to stderr. Raises HookError, and
-    UnicodeDecodeError if the XML that comes out is not UTF-8.
+    by another interpreter. Returns the XML, text or bytes as it came, and what the hooks wrote to stderr.
+    Raises HookError.
     """
     scripts = sorted(os.path.join(folder, name) for name in os.listdir(folder))
     log, err, failed = [], b'', False
@@ -113,7 +113,7 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
                 err = done.stderr
             if done.returncode == 2:
                 break
-        with open(path, encoding='utf-8') as f:
+        with open(path, 'rb') if isinstance(xml, bytes) else open(path, encoding='utf-8') as f:
             xml = f.read()
         os.unlink(path)
         left = os.listdir(tmp)

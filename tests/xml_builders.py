@@ -16,15 +16,16 @@ UNFIT = FILTER + PORT
 PLUGGED = '00:1a:4a:16:00:99'
 
 
-def nic_xml(mac, children='', type='bridge', source=BRIDGE):
+def nic_xml(mac, children='', type='bridge', source=BRIDGE, attributes=''):
     """Return an interface element."""
-    return f'<interface type="{type}"><mac address="{mac}"/>{source}{children}</interface>'
+    return f'<interface type="{type}"{attributes}><mac address="{mac}"/>{source}{children}</interface>'
 
 
 def pool_nic_xml(mac, profile, children='', type='network', more=''):
     """Return the interface element that a NIC becomes. more are more attributes of its source."""
     virtualport = f'<virtualport type="802.1Qbh"><parameters profileid="{profile}"/></virtualport>'
-    return nic_xml(mac, virtualport + children, type, f'<source network="direct-pool"{more}/>')
+    source, trust = f'<source network="direct-pool"{more}/>', ' trustGuestRxFilters="yes"'
+    return nic_xml(mac, virtualport + children, type, source, trust)
 
 
 def domain_xml(*nics, devices=''):

@@ -41,16 +41,14 @@ def parse_dictionary(value):
     return profiles
 
 
-def profile_for_plugged_nic(mac, value):
+def parse_either(value, macs):
     """
-    Return {MAC address: port profile} for a NIC that is plugged in, {} if it has none.
-
-    VDSM passes the VM's property, which may begin with {, or else the vNIC profile's. Raises Failure.
+    Return a dict of MAC address to port profile from a VM's property or, if it does not begin with {,
+    from that of the vNIC profile of NICs with these MAC addresses. Raises Failure.
     """
     if value.strip(SPACE)[:1] in ('', '{'):
-        profiles = parse_dictionary(value)
-        return {mac: profiles[mac]} if mac in profiles else {}
-    return {mac: check_port_profile(value, f"of the vNIC profile of NIC {mac}")}
+        return parse_dictionary(value)
+    return {mac: check_port_profile(value, f"of the vNIC profile of NIC {mac}") for mac in macs}
 
 
 def check_port_profile(name, where):

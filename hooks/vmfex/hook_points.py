@@ -1,32 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""
-What happens at each of VDSM's hook points.
-
-Each function takes the XML, a minidom document, and returns lines for the log and the document or
-element to write in its place, or None. It may raise Failure, OSError or ImportError.
-"""
+"""What happens at each of VDSM's hook points."""
 
 import os
+from xml.dom import minidom
 
 from vmfex import nics
-from vmfex.custom_property import parse_dictionary, profile_for_plugged_nic
-from vmfex.failure import Failure
+from vmfex.custom_property import parse_dictionary, parse_either
+from vmfex.elements import read_xml
+from vmfex.failure import Failure, exit_on_failure
 from vmfex.libvirt_connection import libvirt_connection
 from vmfex.pool import prepare_pool
 
 
 def before_vm_start(doc):
+    if doc.documentElement.hasAttribute('id'):
+        # A resume, with the XML of the suspended VM, and the output is not used.
+        return before_vm_arrives(doc)
     return put_on_pool(doc, parse_dictionary(os.environ.get('vmfex', '')))
 
 
 def before_nic_hotplug(doc):
+    # VDSM passes the VM's property or, if it has none, the one of the NIC's vNIC profile.
     mac = nics.mac_of(doc.documentElement)
-    return put_on_pool(doc, profile_for_plugged_nic(mac, os.environ.get('vmfex', '')))
+    profiles = parse_either(os.environ.get('vmfex', ''), [mac])
+    return put_on_pool(doc, {mac: profiles[mac]} if mac in profiles else {})
 
 
 def before_vm_arrives(doc):
     # From another host or from a suspend, with its NICs on direct-pool already.
-    return prepare_pool(nics.count_on_pool(doc.documentElement)), None
+    return prepare_pool(len(nics.find_on_pool(doc.documentElement))), None
 
 
 def before_update_device(doc):
@@ -37,13 +39,13 @@ def before_update_device(doc):
         return [], None
     with libvirt_connection() as conn:
         domain = conn.lookupByUUIDString(os.environ.get('vmId', ''))
-        running = nics.running_nic(domain.XMLDesc(0), nics.mac_of(asked))
-        if not running:
-            return [], None
-        line = nics.set_link(running, asked, conn.getLibVersion())
-    return [line], running
+        for running in nics.find_on_pool(minidom.parseString(domain.XMLDesc(0)).documentElement):
+            if nics.mac_of(running) == nics.mac_of(asked):
+                return [nics.set_link(running, asked, conn.getLibVersion())], running
+    return [], None
 
 
+# Each takes the XML, a minidom document, and returns lines for the log and what to write, or None.
 HOOK_POINTS = {
     'before_vm_start': before_vm_start,
     'before_vm_migrate_destination': before_vm_arrives,
@@ -56,18 +58,19 @@ HOOK_POINTS = {
 def put_on_pool(doc, profiles):
     """Move the NICs in profiles, a dict of MAC address to port profile, and prepare direct-pool."""
     moved, log = nics.move_all(doc.documentElement, profiles)
-    log += prepare_pool(nics.count_on_pool(doc.documentElement))
+    log += prepare_pool(len(nics.find_on_pool(doc.documentElement)))
     return log, doc if moved else None
 
 
+@exit_on_failure()
 def run(hook_point):
-    """Do what VDSM calls the hook for, at the hook point of that name. Raises what main explains."""
+    """Do what VDSM calls the hook for, at the hook point of that name."""
     if hook_point not in HOOK_POINTS or '_hook_domxml' not in os.environ:
         names = ', '.join(HOOK_POINTS)
         raise Failure(f"only VDSM can call this, in the folder of a hook point ({names}): use --test")
     import hooking
 
-    log, xml = HOOK_POINTS[hook_point](hooking.read_domxml())
+    log, xml = HOOK_POINTS[hook_point](read_xml(hooking.read_domxml))
     if xml:
         hooking.write_domxml(xml)
     for line in log:

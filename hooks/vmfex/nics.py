@@ -4,7 +4,7 @@
 from xml.dom import minidom
 
 from vmfex.custom_property import check_port_profile
-from vmfex.elements import attribute, find
+from vmfex.elements import attribute, content, find
 from vmfex.failure import Failure
 
 POOL = 'direct-pool'
@@ -31,34 +31,33 @@ def profile_of(nic):
     return attribute(nic, 'virtualport', 'parameters', 'profileid')
 
 
-def count_on_pool(root):
-    """Return how many NICs of direct-pool a domain takes."""
-    return sum(is_on_pool(nic) for nic in find_nics(root))
+def find_on_pool(root):
+    """Return those of a domain's interface elements that are on direct-pool."""
+    return [nic for nic in find_nics(root) if is_on_pool(nic)]
 
 
 def move_all(root, profiles):
     """
     Move NICs to direct-pool: those in profiles, a dict of MAC address to port profile as parse_dictionary
-    returns it, and those whose vNIC profile has a port profile, by the domain's metadata.
-
-    Returns whether any moved, and lines for the log. Raises Failure if one of them can't move.
+    returns it, and those whose vNIC profile has a port profile, by the domain's metadata. Returns whether
+    any moved, and lines for the log. Raises Failure if one of them can't move.
     """
     nics = find_nics(root)
-    own_profiles, mirrored = read_metadata(root)
+    of_vnic_profiles, mirrored = read_metadata(root)
     missing = set(profiles).difference(map(mac_of, nics))
     moved, log = False, [f"no NIC of this VM has MAC address {mac}" for mac in profiles if mac in missing]
     for nic in nics:
         mac = mac_of(nic)
-        own = own_profiles.get(mac)
-        profile = profiles.get(mac, own)
+        of_vnic_profile = of_vnic_profiles.get(mac)
+        profile = profiles.get(mac, of_vnic_profile)
         # The transient NIC of a failover pair has the MAC address of the one that moves.
-        if not profile or attribute(nic, 'teaming', 'type') == 'transient':
+        if not mac or not profile or attribute(nic, 'teaming', 'type') == 'transient':
             continue
         check_movable(nic, mirrored)
-        if own:
-            check_port_profile(own, f"of the vNIC profile of NIC {mac}")
-        if own and mac in profiles:
-            log.append(f"NIC {mac} has port profile {own} by its vNIC profile; {profile}, the VM's, counts")
+        if mac not in profiles:
+            check_port_profile(profile, f"of the vNIC profile of NIC {mac}")
+        elif of_vnic_profile:
+            log.append(f"NIC {mac} has a port profile by its vNIC profile; {profile}, the VM's, counts")
         if is_on_pool(nic) and profile_of(nic) == profile:
             log.append(f"NIC {mac} is on port profile {profile} already")
         else:
@@ -72,15 +71,15 @@ def read_metadata(root):
     Return what a domain's metadata says of its NICs' vNIC profiles: a dict of MAC address to port
     profile, not yet checked, and the set of MAC addresses with port mirroring.
     """
-    own_profiles, mirrored = {}, set()
+    of_vnic_profiles, mirrored = {}, set()
     for metadata in find(root, 'metadata'):
         for device in find(metadata, 'vm', 'device', namespace=OVIRT):
             mac = device.getAttribute('mac_address').lower()
             for element in find(device, 'custom', 'vmfex', namespace=OVIRT):
-                own_profiles[mac] = ''.join(text.data for text in element.childNodes)
+                of_vnic_profiles[mac] = content(element)
             if find(device, 'portMirroring', 'network', namespace=OVIRT):
                 mirrored.add(mac)
-    return own_profiles, mirrored
+    return of_vnic_profiles, mirrored
 
 
 def check_movable(nic, mirrored):
@@ -90,10 +89,9 @@ def check_movable(nic, mirrored):
         cure = "remove it from the custom property vmfex, or change its vNIC profile"
         raise Failure(f"NIC {mac} is of type {type_!r}, only a bridge NIC can move to VM-FEX: {cure}")
     if mac in mirrored:
+        harm = "which would send its bridge's traffic to VM-FEX"
         cure = "remove port mirroring from its vNIC profile, or the NIC from the custom property vmfex"
-        raise Failure(
-            f"NIC {mac} has port mirroring, which would send its bridge's traffic to VM-FEX: {cure}"
-        )
+        raise Failure(f"NIC {mac} has port mirroring, {harm}: {cure}")
 
 
 def move(nic, profile):
@@ -102,6 +100,8 @@ def move(nic, profile):
     unfit = [child for name in UNFIT for child in find(nic, name)]
     old = find(nic, 'source')
     nic.setAttribute('type', 'network')
+    # Otherwise a macvtap passes no multicast to the guest but that of the host's own groups.
+    nic.setAttribute('trustGuestRxFilters', 'yes')
     virtualport = f'<virtualport type="802.1Qbh"><parameters profileid="{profile}"/></virtualport>'
     for new in f'<source network="{POOL}"/>', virtualport:
         nic.insertBefore(minidom.parseString(new).documentElement, old[0] if old else None)
@@ -111,23 +111,16 @@ def move(nic, profile):
     return f"NIC {mac_of(nic)} moved from {place} to port profile {profile}{removed}"
 
 
-def running_nic(domain_xml, mac):
-    """Return the interface element of a running domain's NIC on direct-pool, None if it is not there."""
-    nics = find_nics(minidom.parseString(domain_xml).documentElement)
-    return next((nic for nic in nics if mac_of(nic) == mac and is_on_pool(nic)), None)
-
-
 def set_link(running, asked, libvirt_version):
     """
     Turn the running interface element into the update that gives it the link state of the asked one.
-
-    libvirt 10.8 and later want type network, and a source without run-time attributes; an update of type
-    direct takes the NIC off the pool. Older ones want the NIC as it runs. Returns a line for the log.
+    Returns a line for the log.
     """
     for link in find(running, 'link'):
         running.removeChild(link)
     for link in find(asked, 'link'):
         running.appendChild(link)
+    # Of type direct, these would take it off the pool; older ones want the NIC as it runs.
     if libvirt_version >= 10008000:
         running.setAttribute('type', 'network')
         [source] = find(running, 'source')

@@ -6,48 +6,59 @@ from xml.dom import minidom
 
 from vmfex.elements import attribute, find
 from vmfex.failure import Failure
-from vmfex.host import vmfex_nics
+from vmfex.host import find_fault, read_nics
 from vmfex.libvirt_connection import libvirt_connection
 from vmfex.lock import lock
 from vmfex.nics import POOL
 
-# net: the virNetwork, or None; live, next: the Network now and after its next start; used: names of NICs
-Pool = collections.namedtuple('Pool', 'net active persistent autostart live next used')
+# uuid: '' if there is no pool; live, next: the Network now and after its next start; used: names of NICs
+Pool = collections.namedtuple('Pool', 'uuid active persistent autostart live next used')
 # nics: a dict of name to connections, in libvirt's order; foreign: elements and attributes that are not OURS
 Network = collections.namedtuple('Network', 'nics foreign')
 OURS = {None, 'name', 'uuid', 'forward', 'interface', 'connections'}
+NO_POOL = Pool('', False, False, False, Network({}, set()), Network({}, set()), set())
 
 
 def prepare_pool(needed):
     """
-    Make direct-pool right for a VM that takes that many of its NICs.
-
-    Returns a line for the log for each change. Raises Failure, with nothing changed if the VM can't have
-    its NICs or direct-pool is somebody else's; OSError if there can't be a lock.
+    Make direct-pool right for a VM that takes that many of its NICs. Returns a line for the log for each
+    change. Raises Failure, with nothing changed if the VM can't have its NICs or direct-pool is somebody
+    else's; OSError if there can't be a lock.
     """
     if not needed:
         return []
     with libvirt_connection() as conn:
-        pool, host = look(conn), vmfex_nics()
-        check(pool, host, needed)
-        if not plan(pool, host):
+        if not plan(needed, *look(conn)):
             return []
         with lock():  # another hook may have been at it
-            pool, host = look(conn), vmfex_nics()
-            check(pool, host, needed)
-            return apply(conn, pool, host)
+            steps = plan(needed, *look(conn))
+            for _, action in steps:
+                action(conn)
+            return [line for line, _ in steps]
 
 
 def look(conn):
-    """Return direct-pool as libvirt has it, a Pool. Raises Failure if it is somebody else's."""
+    """
+    Return direct-pool as libvirt has it, a Pool, and the HostNICs, of which those with a VM have no fault.
+    Raises Failure if the network is somebody else's.
+    """
     import libvirt
 
-    net = next((net for net in conn.listAllNetworks() if net.name() == POOL), None)
+    host, net = read_nics(), find_pool(conn)
     if not net:
-        return Pool(None, False, False, False, Network({}, set()), Network({}, set()), set())
+        return NO_POOL, host
     live, next_ = (parse_network(net.XMLDesc(flags)) for flags in (0, libvirt.VIR_NETWORK_XML_INACTIVE))
     used = {nic for nic, connections in live.nics.items() if connections}
-    return Pool(net, net.isActive(), net.isPersistent(), net.autostart(), live, next_, used)
+    # libvirt counts a VM before its macvtap is there, and until it is gone. So only a fault that was there
+    # before libvirt was asked, and is still there, is not that of a VM that comes or goes meanwhile.
+    for nic, fault in host.vmfex.items():
+        host.vmfex[nic] = find_fault(nic) if fault and nic not in used else ''
+    state = net.isActive(), net.isPersistent(), net.autostart()
+    return Pool(net.UUIDString(), *state, live, next_, used), host
+
+
+def find_pool(conn):
+    return next((net for net in conn.listAllNetworks() if net.name() == POOL), None)
 
 
 def parse_network(xml):
@@ -63,44 +74,64 @@ def parse_network(xml):
     return Network(nics, names.union(root.attributes.keys()) - OURS)
 
 
-def check(pool, host, needed):
+def check(needed, pool, host):
     """Raise Failure unless libvirt will give a VM that many usable NICs of the pool."""
-    # A pool that is used can't change before the VM starts.
-    unused = [nic for nic in (pool.live.nics if pool.used else host.nics) if nic not in pool.used]
-    free = [nic for nic in unused if nic in host.nics]
-    down = f"; down, and so unusable with their VFs: {', '.join(host.pfs_down)}" if host.pfs_down else ""
+    # A pool that VMs are on can't change before this VM starts.
+    names = list(pool.live.nics) if pool.used else in_order(host)
+    unused = [nic for nic in names if nic not in pool.used]
+    free = [nic for nic in unused if host.vmfex.get(nic) == '']
+    late = [nic for nic in host.vmfex if pool.used and nic not in names]
+    hints = [fault for fault in host.vmfex.values() if fault]
+    hints += [f"{nic} comes when the VMs on direct-pool have left" for nic in late]
+    more = ''.join(f"; {hint}" for hint in hints)
     if len(free) < needed:
         count = f"{len(free)} free {'NIC' if len(free) == 1 else 'NICs'} of {len(pool.used) + len(free)}"
         cure = "start it on another host, or give this one more dynamic vNICs or VFs"
-        raise Failure(f"direct-pool has {count}, this VM needs {needed}: {cure}{down}")
-    for nic in unused[:needed]:  # the first ones are what libvirt takes
-        if nic not in host.nics:
-            fault = "which is not a usable VM-FEX NIC; it can't leave the pool while VMs are on the pool"
-            cure = "migrate these VMs, then try again"
-            raise Failure(f"direct-pool would give this VM {nic}, {fault}: {cure}{down}")
+        raise Failure(f"direct-pool has {count}, this VM needs {needed}: {cure}{more}")
+    # libvirt takes the first ones. But of the host's own NICs there may be none: more VMs may be starting.
+    wrong = [nic for nic in unused if nic in host.others or nic in unused[:needed] and nic not in free]
+    if wrong:
+        fault = f"{wrong[0]}, which is not a usable VM-FEX NIC; it can't leave the pool while VMs are on it"
+        raise Failure(f"direct-pool would give VMs {fault}: migrate these VMs, then try again{more}")
 
 
-def plan(pool, host):
-    """Return what makes direct-pool right: steps, each with its line for the log."""
-    steps = []
-    if not (pool.persistent and is_right(pool.next, host)):
-        when = ", for its next start, as VMs are on it" if pool.used else ""
-        steps.append(('define', f"direct-pool defined{when}: {', '.join(host.nics)}"))
-    restart = pool.active and not pool.used and not is_right(pool.live, host)
-    if restart:
-        steps.append(('stop', "direct-pool stopped"))
-    if restart or not pool.active:
-        steps.append(('start', "direct-pool started"))
-    if not pool.autostart:
-        steps.append(('autostart', "direct-pool set to autostart"))
-    return steps
+def in_order(host):
+    """Return the VM-FEX NICs: libvirt takes the first that no VM is on, so unusable ones come last."""
+    return sorted(host.vmfex, key=lambda nic: host.vmfex[nic] != '')
 
 
 def is_right(network, host):
-    return set(network.nics) == set(host.nics) and not network.foreign
+    if network.foreign or set(network.nics) != set(host.vmfex):
+        return False
+    unusable = [host.vmfex[nic] != '' for nic in network.nics]
+    return unusable == sorted(unusable)
 
 
-def definition(nics, uuid=''):
+def plan(needed, pool, host):
+    """
+    Return what makes direct-pool right for a VM that takes that many NICs: steps, each a line for the log
+    and a function of a virConnect. Raises Failure if the VM can't have them.
+    """
+    check(needed, pool, host)
+    # None of the steps is a net.update(): libvirt would forget which NICs are in use, and give them out
+    # a second time.
+    steps = []
+    if not (pool.persistent and is_right(pool.next, host)):
+        nics = in_order(host)
+        when = ", for its next start, as VMs are on it" if pool.used else ""
+        line, xml = f"direct-pool defined{when}: {', '.join(nics)}", definition(nics, pool.uuid)
+        steps.append((line, lambda conn: conn.networkDefineXML(xml)))
+    restart = pool.active and not pool.used and not is_right(pool.live, host)
+    if restart:
+        steps.append(("direct-pool stopped", stop))
+    if restart or not pool.active:
+        steps.append(("direct-pool started", lambda conn: find_pool(conn).create()))
+    if not pool.autostart:
+        steps.append(("direct-pool set to autostart", lambda conn: find_pool(conn).setAutostart(1)))
+    return steps
+
+
+def definition(nics, uuid):
     """Return the XML of direct-pool with these NICs, and with the UUID that it has, if any."""
     uuid = f'<uuid>{uuid}</uuid>' if uuid else ''
     interfaces = ''.join(f'<interface dev="{nic}"/>' for nic in nics)
@@ -108,19 +139,9 @@ def definition(nics, uuid=''):
     return f'<network><name>{POOL}</name>{uuid}{forward}</network>'
 
 
-def apply(conn, pool, host):
-    """Do what is planned. Returns lines for the log. Raises Failure, or libvirt's error."""
-    net, steps = pool.net, plan(pool, host)
-    for step, _ in steps:
-        if step == 'define':
-            net = conn.networkDefineXML(definition(host.nics, net and net.UUIDString()))
-        elif step == 'stop':
-            # As late as possible: this must not meet a VM that came since.
-            if any(parse_network(net.XMLDesc(0)).nics.values()):
-                raise Failure("a VM came onto direct-pool just when it was to restart: try again")
-            net.destroy()
-        elif step == 'start':
-            net.create()
-        elif step == 'autostart':
-            net.setAutostart(1)
-    return [line for _, line in steps]
+def stop(conn):
+    # As late as possible: this must not meet a VM that came since.
+    net = find_pool(conn)
+    if any(parse_network(net.XMLDesc(0)).nics.values()):
+        raise Failure("a VM came onto direct-pool just when it was to restart: try again")
+    net.destroy()

@@ -15,6 +15,7 @@ import importlib.machinery
 import json
 import logging
 import os
+import pickle
 import queue
 import sys
 import tempfile
@@ -116,6 +117,8 @@ def unplug(vm_id, xml):
 
 def suspend(vm_id, path):
     cif.vms[vm_id].pause('Saving State')
+    with open(path + '.parameters', 'wb') as f:
+        pickle.dump(cif.vms[vm_id].migration_parameters(), f)
     cif.vms[vm_id].hibernate(path)
     # Wait for the end of this Vm, or VDSM would report it to the next one. Some libvirts keep the event
     # until something else goes through the connection.
@@ -127,7 +130,9 @@ def suspend(vm_id, path):
 
 
 def resume(xml, path):
-    return state_of(start({'xml': xml, 'restoreState': path}))
+    """Resume a VM that the engine sends that XML for: as in API.VM.create, the suspended VM's counts."""
+    with open(path + '.parameters', 'rb') as f:
+        return state_of(start({'xml': xml, 'restoreState': path, **pickle.load(f)}))
 
 
 def expect(xml):

@@ -75,11 +75,12 @@ class VM:
         return log
 
     def suspend(self, host):
+        self.suspended = self.on(host).XMLDesc()
         self.on(host).managedSave()
 
     def resume(self, host):
         domain = self.on(host)
-        _, log = host.hook('before_vm_start', self.xml, self.vmfex, self.uuid)
+        _, log = host.hook('before_vm_start', self.suspended, self.vmfex, self.uuid)
         saved = domain.managedSaveGetXMLDesc()
         _, more = host.hook('before_vm_dehibernate', saved, self.vmfex, self.uuid)
         domain.create()

@@ -14,6 +14,7 @@ from tests.lab.hosts import ALPHA
 from tests.lab.networks import network_xml
 from tests.lab.sysfs import VF, VNIC
 from tests.lab.vm import VM
+from tests.messages import check_stderr
 from tests.vdsm_runner import HookError, hook_environment
 
 HOST_MAC = '00:25:b5:00:00:0f'
@@ -53,7 +54,8 @@ def test_right_pool_needs_no_lock(alpha):
 
 def test_pool_has_the_vmfex_nics_whatever_their_mac_and_no_other(alpha):
     alpha.sysfs.add('eth1', device=VNIC)  # a driver refuses its zeros, but the rule is the device
-    alpha.sysfs.add('eth100', device=VF)
+    alpha.sysfs.add('enp6s0f0', HOST_MAC, device=VNIC)
+    alpha.sysfs.add('eth100', device=VF, pf='enp6s0f0')
     alpha.sysfs.add('eth20', HOST_MAC)  # libvirt leaves a VM's MAC there when the fabric refused it
     alpha.sysfs.add('eth21', vendor='0x8086')
     alpha.sysfs.add('dummy0', vendor=None)
@@ -127,8 +129,8 @@ def test_while_vms_are_on_the_pool_only_its_next_definition_changes(alpha):
     VM(1).start(alpha)
     before = alpha.pool_xml()
     alpha.add_nic('eth12')
-    alpha.remove_nic('eth9')
-    alpha.sysfs.make_own('eth10')
+    for nic in 'eth9', 'eth10':
+        alpha.remove_nic(nic)
     log = alpha.prepare_pool(VM(2))
     right = ['eth3', 'eth4', 'eth5', 'eth6', 'eth7', 'eth8', 'eth11', 'eth12']
     assert log == [NEXT + ', '.join(right)]
@@ -141,14 +143,17 @@ def test_while_vms_are_on_the_pool_only_its_next_definition_changes(alpha):
     assert_right(alpha, right)
 
 
-def test_vm_is_not_put_on_a_nic_that_is_not_a_vmfex_nic_by_now(alpha):
+def test_no_vm_starts_while_a_free_nic_of_a_pool_in_use_is_the_hosts_own(alpha):
+    """Not even on another NIC: of two VMs that start at once, one would get it."""
     VM(1).start(alpha)
     before = alpha.pool_xml(), alpha.pool_xml(libvirt.VIR_NETWORK_XML_INACTIVE)
-    alpha.sysfs.make_own('eth6')
-    assert alpha.prepare_pool(VM(2, ('P',)))
-    with pytest.raises(HookError, match='^vmfex: direct-pool would give this VM eth6, which is not'):
-        alpha.prepare_pool(VM(2))
-    assert alpha.pool_xml() == before[0]
+    alpha.sysfs.make_own('eth11')
+    with pytest.raises(HookError, match='^vmfex: direct-pool would give VMs eth11, which is not a usable'):
+        alpha.prepare_pool(VM(2, ('P',)))
+    assert before == (alpha.pool_xml(), alpha.pool_xml(libvirt.VIR_NETWORK_XML_INACTIVE))
+    VM(1).stop(alpha)
+    assert alpha.prepare_pool(VM(2))[1:] == [STOPPED, STARTED]
+    assert_right(alpha, ALPHA[:-1])
 
 
 @pytest.mark.parametrize(
@@ -284,22 +289,148 @@ def test_next_definition_that_is_wrong_is_put_right_without_a_restart(alpha):
     assert_right(alpha)
 
 
+# VM-FEX NICs that something else uses.
+
+
+def use_elsewhere(host, nic, by):
+    """Put a bridge or a macvtap on a NIC, in the kernel and in the hooks' sysfs."""
+    if by == 'macvtap9':
+        index = str(256 * int(host.pid) + 255)
+        host.run(
+            'ip',
+            'link',
+            'add',
+            'macvtap9',
+            'index',
+            index,
+            'link',
+            nic,
+            'type',
+            'macvtap',
+            'mode',
+            'passthru',
+        )
+    else:
+        host.run('ip', 'link', 'set', nic, 'master', by)
+    host.sysfs.put_on(nic, by, bridge=by != 'macvtap9')
+
+
+def free(host, nic, by):
+    host.run(*['ip', 'link', 'del', by] if by == 'macvtap9' else ['ip', 'link', 'set', nic, 'nomaster'])
+    host.sysfs.take_off(nic, by)
+
+
+USERS = pytest.mark.parametrize(
+    'by, says, busy',
+    [
+        ('ovirtmgmt', 'eth3 is a port of ovirtmgmt', 'Device or resource busy'),
+        ('macvtap9', 'macvtap9 is on eth3', 'Invalid argument'),
+    ],
+)
+
+
+@USERS
+def test_nic_that_something_else_uses_is_taken_last(alpha, by, says, busy):
+    vm, late = VM(profiles=('P',)), ALPHA[1:] + ALPHA[:1]
+    xml, _ = alpha.hook('before_vm_start', vm.xml, vm.vmfex)
+    use_elsewhere(alpha, 'eth3', by)
+    with pytest.raises(libvirt.libvirtError, match=busy):  # this is why
+        alpha.conn.createXML(xml)
+    assert 'direct-pool defined: ' + ', '.join(late) in vm.start(alpha)
+    assert list(vm.vic_nics(alpha).values()) == ['eth4']
+    assert_right(alpha, late)
+    with pytest.raises(HookError, match='has 7 free NICs of 8, this VM needs 8: .*; ' + says + '\n'):
+        alpha.prepare_pool(VM(1, profiles=8 * ('P',), nics=8))
+    free(alpha, 'eth3', by)
+    assert alpha.prepare_pool(VM(1, profiles=8 * ('P',), nics=8)) == []  # at once
+    vm.stop(alpha)
+    assert_right(alpha, late)
+
+
+@USERS
+def test_vm_is_refused_if_something_else_uses_the_next_nic_of_a_pool_in_use(alpha, by, says, busy):
+    VM(1, profiles=('P',)).start(alpha)
+    use_elsewhere(alpha, 'eth4', by)
+    with pytest.raises(HookError) as error:
+        alpha.prepare_pool()
+    assert error.value.says('direct-pool would give VMs eth4, which is not a usable VM-FEX NIC; it can')
+    assert str(error.value).endswith(
+        ': migrate these VMs, then try again; ' + says.replace('eth3', 'eth4') + '\n'
+    )
+    free(alpha, 'eth4', by)
+    VM(2).start(alpha)
+
+
+@pytest.mark.parametrize('lose', ['destroy', 'update'])
+def test_vms_that_libvirt_lost_count_of_run_on_and_keep_their_nics(fabric, alpha, beta, lose):
+    lost, vm = VM(1), VM(2)
+    lost.start(alpha)
+    if lose == 'destroy':
+        alpha.net.destroy()
+    else:
+        nic = "<interface dev='eth11'/>"
+        section = libvirt.VIR_NETWORK_SECTION_FORWARD_INTERFACE
+        alpha.net.update(libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, section, -1, nic)
+    assert set(vm.vic_nics(alpha).values() if vm.runs_on(alpha) else alpha.pool_nics().values()) <= {0}
+    log = vm.start(alpha)
+    assert 'direct-pool defined: eth5, eth6, eth7, eth8, eth9, eth10, eth11, eth3, eth4\n' in log
+    assert list(vm.vic_nics(alpha).values()) == ['eth5', 'eth6']
+    assert list(lost.vic_nics(alpha).values()) == ['eth3', 'eth4']
+    lost.migrate(alpha, beta)
+    lost.stop(beta)
+    assert alpha.prepare_pool(VM(3, profiles=7 * ('P',), nics=7)) == []  # all are usable again
+    vm.stop(alpha)
+    assert fabric.requests(host='alpha', operation='DISASSOCIATE') and set(alpha.pool_nics().values()) == {0}
+
+
+def test_new_nics_of_a_host_are_named_where_a_pool_in_use_has_too_few(alpha):
+    VM(1).start(alpha)
+    alpha.add_nic('eth12')
+    with pytest.raises(
+        HookError, match='has 7 free .* 8: .*; eth12 comes when the VMs on direct-pool have left'
+    ):
+        alpha.prepare_pool(VM(2, profiles=8 * ('P',), nics=8))
+
+
 # The command line says what the next start would do.
 
 
-def test_test_says_what_is_to_do_and_does_not_do_it(alpha, tmp_path):
-    def lines(vm):
-        path = tmp_path / 'domain.xml'
-        path.write_text(vm.xml)
-        env = hook_environment(vdsm=alpha.vdsm, custom={'vmfex': vm.vmfex} if vm.vmfex else {})
-        command = [*alpha.hook_command(), HOOK, '--test', str(path)]
-        return subprocess.check_output(command, env=env, text=True).splitlines()
+def run_test(host, xml, vmfex=None):
+    """Run the hook with --test. Returns its exit status, and the lines of its output and of its errors."""
+    env = hook_environment(vdsm=host.vdsm, custom={'vmfex': vmfex} if vmfex else {})
+    command = [*host.hook_command(), HOOK, '--test', '-']
+    done = subprocess.run(
+        command, env=env, input=xml, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    check_stderr(done.stderr, failed=True)
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
-    assert lines(VM())[-4:] == ['direct-pool does not exist yet', DEFINED, STARTED, AUTOSTART]
+
+def test_test_says_what_would_happen_and_does_not_do_it(alpha):
+    vm = VM()
+    status, out, err = run_test(alpha, vm.xml, vm.vmfex)
+    assert (status, err) == (0, [])
+    assert out[-4:] == ['would log: ' + line for line in (DEFINED, STARTED, AUTOSTART)] + [
+        'this VM would take 2 NICs of direct-pool'
+    ]
     assert alpha.conn.listAllNetworks() == []
     alpha.prepare_pool()
-    assert lines(VM())[-1] == 'direct-pool is right'
-    assert "    <interface dev='eth3'/>" in lines(VM())
-    assert lines(VM(profiles=()))[-1] == 'this VM takes no NIC of direct-pool'
+    status, out, err = run_test(alpha, vm.xml, vm.vmfex)
+    assert (status, err) == (0, []) and 'direct-pool ' not in ''.join(out[:-1])
+    assert run_test(alpha, VM(profiles=()).xml)[1][-1] == 'this VM would take 0 NICs of direct-pool'
     too_many = VM(profiles=10 * ('P',), nics=10)
-    assert lines(too_many)[-1].startswith('vmfex: direct-pool has 9 free NICs of 9, this VM needs 10: ')
+    status, out, [line] = run_test(alpha, too_many.xml, too_many.vmfex)
+    assert status == 2 and line.startswith('vmfex: direct-pool has 9 free NICs of 9, this VM needs 10: ')
+    use_elsewhere(alpha, 'eth5', 'ovirtmgmt')
+    assert 'not usable: eth5 is a port of ovirtmgmt' in run_test(alpha, vm.xml, vm.vmfex)[1]
+
+
+def test_test_of_a_vm_that_runs_here_counts_its_nics_as_its_own(alpha):
+    vm, other = (VM(number, profiles=8 * ('P',), nics=8) for number in range(2))
+    vm.start(alpha)
+    for flags in 0, libvirt.VIR_DOMAIN_XML_INACTIVE:
+        status, out, err = run_test(alpha, vm.on(alpha).XMLDesc(flags), vm.vmfex)
+        assert (status, err) == (0, []) and not [line for line in out if line.startswith('not usable')]
+        assert out[-1] == 'this VM would take 8 NICs of direct-pool'
+    status, _, [line] = run_test(alpha, other.xml, other.vmfex)
+    assert status == 2 and line.startswith('vmfex: direct-pool has 1 free NIC of 9, this VM needs 8: ')

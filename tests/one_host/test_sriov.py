@@ -10,14 +10,11 @@ from tests.hook import HOOK
 from tests.lab.hosts import ALPHA, PFS
 from tests.lab.kinds import ON_VFS
 from tests.lab.vm import VM
-from tests.vdsm_runner import HookError
+from tests.vdsm_runner import HookError, hook_environment
 
 pytestmark = ON_VFS
 FIRST, SECOND = ALPHA[0::2], ALPHA[1::2]
-NO_MORE = (
-    'start it on another host, or give this one more dynamic vNICs or VFs; down, and so unusable with '
-    'their VFs: {}\n'
-)
+NO_MORE = 'start it on another host, or give this one more dynamic vNICs or VFs'
 
 
 def start_all(host, number):
@@ -46,22 +43,20 @@ def test_libvirt_would_refuse_a_vf_whose_pf_is_down(alpha):
         alpha.conn.defineXML(xml).create()
 
 
-def test_vfs_whose_pf_is_down_are_not_in_the_pool(alpha):
+def test_vfs_whose_pf_is_down_come_last_and_are_back_at_once(alpha):
     alpha.set_pf(PFS[0], 'down')
     vms, nics = start_all(alpha, 4)
     assert nics == SECOND
-    assert list(alpha.pool_nics()) == SECOND
+    assert list(alpha.pool_nics()) == SECOND + FIRST
     with pytest.raises(HookError) as error:
         VM(5, profiles=('P',)).start(alpha)
-    assert str(error.value) == (
-        'vmfex: direct-pool has 0 free NICs of 4, this VM needs 1: ' + NO_MORE.format(PFS[0])
+    assert str(error.value) == 'vmfex: direct-pool has 0 free NICs of 4, this VM needs 1: {}{}\n'.format(
+        NO_MORE, ''.join('; PF {} of {} is down'.format(PFS[0], nic) for nic in FIRST)
     )
-    # The pool gets them, like new NICs, when no VM is on it any more.
     alpha.set_pf(PFS[0], 'up')
-    for vm in vms:
-        vm.stop(alpha)
-    vms, nics = start_all(alpha, 9)
-    assert nics == ALPHA
+    vm = VM(5, profiles=('P',))
+    assert 'direct-pool' not in vm.start(alpha)
+    assert list(vm.vic_nics(alpha).values()) == FIRST[:1]
 
 
 def test_pf_that_goes_down_while_nobody_is_on_the_pool(alpha):
@@ -80,24 +75,28 @@ def test_pf_that_goes_down_while_vms_are_on_the_pool(fabric, alpha):
     before, requests = alpha.pool_xml(), fabric.requests()
     with pytest.raises(HookError) as error:
         VM(2).start(alpha)
-    assert error.value.says('direct-pool would give this VM eth4, which is not a usable VM-FEX NIC; it')
-    assert str(error.value).endswith('; down, and so unusable with their VFs: {}\n'.format(PFS[1]))
+    assert error.value.says('direct-pool would give VMs eth4, which is not a usable VM-FEX NIC; it')
+    assert '; PF {} of eth4 is down; PF {} of eth6 is'.format(PFS[1], PFS[1]) in str(error.value)
     assert (alpha.pool_xml(), fabric.requests()) == (before, requests)
     VM(3, profiles=()).start(alpha)  # which needs none
     alpha.set_pf(PFS[1], 'up')
     VM(2).start(alpha)
 
 
-def test_pfs_that_are_down_are_named(alpha):
+def test_each_vf_whose_pf_is_down_is_named(alpha):
     for pf in PFS:
         alpha.set_pf(pf, 'down')
-    with pytest.raises(HookError, match='0 free NICs of 0, .*: ' + NO_MORE.format(', '.join(PFS))):
+    with pytest.raises(HookError) as error:
         VM().start(alpha)
-    out = subprocess.run(
-        [*alpha.hook_command(), HOOK, '--test'], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
-    for pf in PFS:
-        assert 'PF {} is down: libvirt refuses its VFs'.format(pf) in out
+    down = ['PF {} of {} is down'.format(PFS[i % 2], nic) for i, nic in enumerate(ALPHA)]
+    assert str(error.value).endswith(
+        'has 0 free NICs of 0, this VM needs 2: ' + '; '.join([NO_MORE, *down]) + '\n'
+    )
+    env = hook_environment(vdsm=alpha.vdsm)
+    done = subprocess.run([*alpha.hook_command(), HOOK, '--test'], env=env, stdout=subprocess.PIPE, text=True)
+    assert ['not usable: ' + fault for fault in down] == [
+        line for line in done.stdout.splitlines() if line.startswith('not usable')
+    ]
 
 
 def test_vf_that_goes_away_leaves_the_pool(alpha):

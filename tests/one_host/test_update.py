@@ -70,11 +70,7 @@ def test_other_libvirts_form_of_an_update_would_not_do(alpha):
     vm = VM()
     vm.start(alpha)
     data = vm.on(alpha).XMLDesc()
-    live = (
-        '<interface type=\'direct\'>'
-        + data.split('<interface type=\'direct\'>')[1].split('</interface>')[0]
-        + '</interface>'
-    )
+    live = re.search("(?s)<interface type='direct'.*?</interface>", data).group()
     if WANTS_NETWORK_FORM:
         vm.on(alpha).updateDeviceFlags(live, libvirt.VIR_DOMAIN_AFFECT_LIVE)
         assert alpha.pool_nics()['eth3'] == 0 and alpha.mac('eth3') == vm.macs[0]

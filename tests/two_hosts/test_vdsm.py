@@ -178,7 +178,6 @@ def test_vm_is_suspended_and_resumed(fabric, alpha, vdsm, tmp_path, form):
 def test_vm_resumes_without_a_pool_though_its_vnic_profiles_changed_while_it_ran(
     fabric, alpha, vdsm, tmp_path
 ):
-    """before_vm_start gets the engine's XML then, in which no NIC is on VM-FEX any more."""
     vm = VM(profiles=(), own=('Profile1', 'Profile2'))
     vdsm.create(vm_xml(vm))
     vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
@@ -201,6 +200,20 @@ def test_vm_resumes_on_vmfex_nics_where_a_name_in_the_pool_is_the_hosts_own_by_n
     assert vdsm.resume(vm_xml(VM(profiles=())), str(tmp_path / 'memory')) == ['Up', None]
     assert sorted(vm.vic_nics(alpha).values()) == ['eth4', 'eth5']
     assert alpha.mac('eth3') == own
+
+
+def test_vm_resumes_on_its_bridge_though_an_update_gave_its_nic_a_port_profile(alpha, vdsm, tmp_path):
+    """VDSM passes the suspended VM's XML with that property, and does not use what comes out."""
+    vm = VM(profiles=())
+    vdsm.create(vm_xml(vm))
+    for _ in 'of the NIC', 'in the XML':  # VDSM writes what it had before
+        vdsm.update(vm.uuid, device_xml(vm.macs[0], own='Later'))
+    assert '>Later</ovirt-vm:vmfex>' in vm.on(alpha).XMLDesc()
+    vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
+    for nic in alpha.pool:
+        alpha.remove_nic(nic)
+    assert vdsm.resume(vm_xml(vm), str(tmp_path / 'memory')) == ['Up', None]
+    assert vm.vic_nics(alpha) == {}
 
 
 def test_resume_is_refused_where_no_nic_is_free(alpha, vdsm, tmp_path):

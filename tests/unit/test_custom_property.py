@@ -5,10 +5,10 @@ import pytest
 from tests.unit.property_cases import RIGHT, WRONG
 from tests.vdsm_runner import HookError
 from tests.xml_builders import domain_xml, nic_xml
-from vmfex.custom_property import check_port_profile, parse_dictionary, profile_for_plugged_nic
+from vmfex.custom_property import check_port_profile, parse_dictionary, parse_either
 from vmfex.failure import Failure
 
-A, B = '00:1a:4a:16:01:51', '00:1a:4a:16:01:52'
+A, B, C = ('00:1a:4a:16:01:{}'.format(i) for i in (51, 52, 53))
 
 
 def cases(table):
@@ -46,22 +46,20 @@ def test_vm_with_a_wrong_value_does_not_start(run_hook, name):
         ('', {}),
         (' ', {}),
         ('{}', {}),
-        (f"{{'{A}': 'P', '{B}': 'Q'}}", {A: 'P'}),
-        (f"{{'{A.upper()}': 'P'}}", {A: 'P'}),
-        (f"{{'{B}': 'Q'}}", {}),
-        ('P', {A: 'P'}),
-        ('VM network 2', {A: 'VM network 2'}),
-        (A, {A: A}),
+        (f"{{'{A}': 'P', '{C}': 'Q'}}", {A: 'P', C: 'Q'}),
+        ('P', {A: 'P', B: 'P'}),
+        ('VM network 2', {A: 'VM network 2', B: 'VM network 2'}),
+        (A, {A: A, B: A}),
     ],
 )
-def test_plugged_nic_has_the_vms_entry_for_it_or_its_vnic_profiles_name(value, profiles):
-    assert profile_for_plugged_nic(A, value) == profiles
+def test_value_is_a_dictionary_or_the_port_profile_of_a_vnic_profiles_nics(value, profiles):
+    assert parse_either(value, [A, B]) == profiles
 
 
 @pytest.mark.parametrize('value', ['[]', 'a&b', ' P', 40 * 'p', "'P'"])
-def test_wrong_name_in_a_plugged_nics_vnic_profile_names_the_nic(value):
+def test_wrong_port_profile_of_a_vnic_profile_names_the_nic(value):
     with pytest.raises(Failure, match=f'^custom property vmfex of the vNIC profile of NIC {A}: .* is not a'):
-        profile_for_plugged_nic(A, value)
+        parse_either(value, [A])
 
 
 def test_wrong_port_profile_is_said_with_where_it_stands():

@@ -12,18 +12,25 @@ from tests.vdsm_runner import PLAIN, HookError
 from tests.xml_builders import MIRRORING, OWN, device_xml, domain_xml, nic_xml
 
 DOMAIN = domain_xml(nic_xml('00:1a:4a:16:01:51'))
+LATIN1 = DOMAIN.replace('ovirtmgmt', 'b\u00fcro').encode('latin-1')
 PROPERTY = "{'00:1a:4a:16:01:51':'P'}"
 
 
-def assert_fails(run_hook, says, xml=DOMAIN, point='before_vm_start', **kwargs):
+def assert_fails(run_hook, says, xml=DOMAIN, point='before_vm_start', vmfex=PROPERTY, **kwargs):
     with pytest.raises(HookError) as error:
-        run_hook(point, xml, PROPERTY, **kwargs)
+        run_hook(point, xml, vmfex, **kwargs)
     assert error.value.says(says)
     assert (error.value.status, error.value.xml, error.value.left) == (2, xml, [])
 
 
 def test_broken_xml_is_one_line(run_hook):
     assert_fails(run_hook, "the XML of the VM can't be read: no element found", xml='<domain>')
+
+
+def test_xml_that_is_not_utf_8_is_one_line(run_hook):
+    assert_fails(
+        run_hook, "the XML of the VM can't be read: 'utf-8' codec can't decode byte 0xfc", xml=LATIN1
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +44,8 @@ def test_broken_xml_is_one_line(run_hook):
 )
 def test_nic_that_cannot_move_is_one_line(run_hook, type, children, says):
     mac = '00:1a:4a:16:01:51'
-    assert_fails(run_hook, says, domain_xml(nic_xml(mac, type=type), devices=device_xml(mac, children)))
+    xml = domain_xml(nic_xml(mac, type=type), devices=device_xml(mac, children))
+    assert_fails(run_hook, says, xml, vmfex=None if 'vmfex' in children else PROPERTY)
 
 
 def test_link_in_another_hook_point_is_refused(run_hook, tmpdir):

@@ -5,7 +5,7 @@ from xml.dom import minidom
 
 import pytest
 
-from tests.xml_builders import domain_xml, nic_xml
+from tests.xml_builders import domain_xml, nic_xml, pool_nic_xml
 from vmfex import hook_points
 
 A = '00:1a:4a:16:01:51'
@@ -22,6 +22,15 @@ def test_vm_with_nothing_to_move_is_not_written(monkeypatch, point):
     monkeypatch.setenv('vmfex', "{'00:1a:4a:16:99:99': 'P'}")
     log = ['no NIC of this VM has MAC address 00:1a:4a:16:99:99'] if point == 'before_vm_start' else []
     assert call(point, domain_xml(nic_xml(A))) == (log, None)
+
+
+@pytest.mark.parametrize('value', ["{'%s': 'P'}" % A, 'P', '{'])
+def test_resume_looks_at_the_nics_on_the_pool_alone(monkeypatch, value):
+    """VDSM passes the XML of the suspended VM, and does not use what comes out."""
+    monkeypatch.setenv('vmfex', value)
+    monkeypatch.setattr(hook_points, 'prepare_pool', lambda needed: [f'{needed} needed'])
+    xml = domain_xml(nic_xml(A), pool_nic_xml('00:1a:4a:16:01:52', 'Q', type='direct'))
+    assert call('before_vm_start', xml.replace('<domain', '<domain id="7"')) == (['1 needed'], None)
 
 
 def test_nic_that_is_not_in_the_dictionary_is_plugged_as_it_is_without_a_word(monkeypatch):

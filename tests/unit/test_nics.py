@@ -38,7 +38,7 @@ def test_bridge_nic_becomes_a_802_1Qbh_nic_on_the_pool_in_the_place_of_its_sourc
         {A: 'Profile1'},
     )
     assert xml == (
-        '<?xml version="1.0" ?><interface type="network">\n'
+        '<?xml version="1.0" ?><interface type="network" trustGuestRxFilters="yes">\n'
         '  <mac address="00:1a:4a:16:01:51"/>\n'
         '  \n'
         '  <source network="direct-pool"/>'
@@ -192,6 +192,7 @@ def test_whole_domain_changes_in_the_nics_of_the_dictionary_only(domain_of_the_e
     ]
     assert changed == [0, 1, 3, 4]
     for i, number in ((0, 1), (1, 2), (3, 4), (4, 5)):
+        assert after[i].get('trustGuestRxFilters') == 'yes'
         new = {child.tag: ElementTree.tostring(child).strip() for child in after[i]}
         old = {child.tag: ElementTree.tostring(child).strip() for child in before[i]}
         assert new.pop('source') == b'<source network="direct-pool" />'
@@ -235,8 +236,29 @@ def test_nic_whose_vnic_profile_has_none_stays(children):
 def test_dictionary_wins_over_the_vnic_profile_and_the_log_says_so():
     xml, log = move(with_device(OWN.format('Own'), nic_xml(A), nic_xml(B)), {A: 'P', B: 'P'})
     assert same(xml, with_device(OWN.format('Own'), pool_nic_xml(A, 'P'), pool_nic_xml(B, 'P')))
-    assert log[0] == f"NIC {A} has port profile Own by its vNIC profile; P, the VM's, counts"
+    assert log[0] == f"NIC {A} has a port profile by its vNIC profile; P, the VM's, counts"
     assert len(log) == 3
+
+
+@pytest.mark.parametrize('name', ['a&amp;b', 40 * 'p', '<x/>'])
+def test_port_profile_of_a_vnic_profile_is_judged_only_if_it_is_used(name):
+    xml, _ = move(with_device(OWN.format(name), nic_xml(A)), {A: 'P'})
+    assert same(xml, with_device(OWN.format(name), pool_nic_xml(A, 'P')))
+
+
+@pytest.mark.parametrize('value', ['P<!-- Q -->', '<!-- Q -->P', '<![CDATA[P]]>', 'P<!---->'])
+def test_comment_in_a_value_is_not_part_of_it(value):
+    xml, _ = move(with_device(OWN.format(value), nic_xml(A)), {})
+    assert same(xml, with_device(OWN.format(value), pool_nic_xml(A, 'P')))
+
+
+@pytest.mark.parametrize('xml', ['<mac/>', '<mac address=""/>', ''])
+def test_nic_without_a_mac_address_stays(xml):
+    nic = nic_xml('').replace('<mac address=""/>', xml)
+    for mac in '', A:
+        before = with_device(OWN.format('P'), nic, mac=mac)
+        assert move(before, {}) == (minidom.parseString(before).toxml(), [])
+    assert move(nic, {'': 'P'}) == (minidom.parseString(nic).toxml(), [])
 
 
 @pytest.mark.parametrize('profile', ['P', 'a&amp;b'])
@@ -246,7 +268,9 @@ def test_device_of_the_metadata_that_is_not_a_nic_of_the_vm_does_not_matter(prof
     assert same(new, xml) and log == []
 
 
-@pytest.mark.parametrize('name', ['a&amp;b', ' P', 40 * 'p', "{'00:1a:4a:16:01:51':'P'}"])
+@pytest.mark.parametrize(
+    'name', ['a&amp;b', ' P', 40 * 'p', "{'00:1a:4a:16:01:51':'P'}", 'P<x>Q</x>', '<P/>', 'P<?q?>']
+)
 def test_wrong_name_in_a_vnic_profile_names_the_nic_and_the_rule(name):
     with pytest.raises(
         Failure, match=f'^custom property vmfex of the vNIC profile of NIC {A}: .* is not a port'
@@ -279,9 +303,9 @@ def test_port_mirroring_of_a_bridge_nic_does_not_matter(children, mac):
         ('bridge', '<source bridge="direct-pool"/>', 0),
     ],
 )
-def test_nics_on_the_pool_are_counted(type, source, taken):
+def test_nics_on_the_pool_are_found(type, source, taken):
     root = minidom.parseString(domain_xml(nic_xml(A, type=type, source=source), nic_xml(B))).documentElement
-    assert nics.count_on_pool(root) == taken
+    assert [nics.mac_of(nic) for nic in nics.find_on_pool(root)] == taken * [A]
 
 
 # The update of a NIC that runs: in both forms, whatever libvirt is here.
@@ -289,7 +313,7 @@ def test_nics_on_the_pool_are_counted(type, source, taken):
 
 def update(running, asked, version):
     """Return the update in the form for that version of libvirt, and the line for the log."""
-    nic = nics.running_nic(domain_xml(nic_xml(B), running), A)
+    nic = minidom.parseString(running).documentElement
     line = nics.set_link(nic, minidom.parseString(asked).documentElement, version)
     return nic.toxml(), line
 
@@ -313,8 +337,3 @@ def test_update_is_the_running_nic_in_libvirts_form_with_the_asked_link(version,
 def test_update_without_a_link_state_means_up():
     new, line = update(pool_nic_xml(A, 'P', '<link state="down"/>', 'direct', LIVE), nic_xml(A), 9000000)
     assert '<link' not in new and 'has link up' in line
-
-
-@pytest.mark.parametrize('nic', [nic_xml(A), pool_nic_xml(B, 'P', type='direct', more=LIVE)])
-def test_nic_that_does_not_run_on_the_pool_is_not_found(nic):
-    assert nics.running_nic(domain_xml(nic), A) is None

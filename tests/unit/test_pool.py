@@ -8,13 +8,30 @@ from tests.messages import check_stderr
 from tests.xml_builders import same
 from vmfex.failure import Failure
 from vmfex.host import HostNICs
-from vmfex.pool import Network, Pool, check, definition, parse_network, plan
+from vmfex.pool import NO_POOL, Network, Pool, check, definition, parse_network, plan
 
 NICS = ['eth3', 'eth4', 'eth10']
-HOST = HostNICs(NICS, [])
-ALL = 'direct-pool defined: eth3, eth4, eth10'
-NEXT = 'direct-pool defined, for its next start, as VMs are on it: eth3, eth4, eth10'
+BRIDGED, DOWN = 'eth3 is a port of ovirtmgmt', 'PF pf0 of eth4 is down'
 STOPPED, STARTED, AUTOSTART = (f'direct-pool {done}' for done in ('stopped', 'started', 'set to autostart'))
+
+
+def defined(*nics, when=''):
+    return f'direct-pool defined{when}: {", ".join(nics or NICS)}'
+
+
+def defined_next(*nics):
+    return defined(*nics, when=', for its next start, as VMs are on it')
+
+
+ALL, NEXT = defined(), defined_next()
+
+
+def make_host(*gone, others=('eth0',), **faults):
+    """Return the NICs of a host: these, less those gone, and with faults, by NIC."""
+    return HostNICs({nic: faults.get(nic, '') for nic in NICS if nic not in gone}, set(others))
+
+
+HOST = make_host()
 
 
 def network(nics=NICS, used=(), foreign=()):
@@ -26,44 +43,57 @@ def pool(
 ):
     """Return a Pool: one that is right for HOST, but for what is given."""
     later = network(live if next is None else next, (), next_foreign or foreign)
-    return Pool(None, active, persistent, autostart, network(live, used, foreign), later, set(used))
+    return Pool('uuid', active, persistent, autostart, network(live, used, foreign), later, set(used))
 
 
-ABSENT = pool(live=[], active=False, persistent=False, autostart=False)
+LAST = ['eth4', 'eth10', 'eth3']  # eth3 comes last
+RESTART = [defined(*LAST), STOPPED, STARTED]
 
 
 @pytest.mark.parametrize(
-    'pool, done',
+    'pool, host, done',
     [
-        pytest.param(pool(), [], id='right'),
-        pytest.param(pool(used=['eth3']), [], id='right-and-in-use'),
-        pytest.param(pool(live=['eth10', 'eth4', 'eth3']), [], id='right-in-another-order'),
-        pytest.param(ABSENT, [ALL, STARTED, AUTOSTART], id='absent'),
-        pytest.param(pool(active=False), [STARTED], id='inactive'),
-        pytest.param(pool(active=False, live=['eth3']), [ALL, STARTED], id='inactive-and-wrong'),
-        pytest.param(pool(autostart=False), [AUTOSTART], id='not-autostarted'),
-        pytest.param(pool(persistent=False, autostart=False), [ALL, AUTOSTART], id='transient'),
+        pytest.param(pool(), HOST, [], id='right'),
+        pytest.param(pool(used=['eth3']), HOST, [], id='right-and-in-use'),
+        pytest.param(pool(live=['eth10', 'eth4', 'eth3']), HOST, [], id='right-in-another-order'),
+        pytest.param(NO_POOL, HOST, [ALL, STARTED, AUTOSTART], id='absent'),
+        pytest.param(pool(active=False), HOST, [STARTED], id='inactive'),
+        pytest.param(pool(active=False, live=['eth3']), HOST, [ALL, STARTED], id='inactive-and-wrong'),
+        pytest.param(pool(autostart=False), HOST, [AUTOSTART], id='not-autostarted'),
+        pytest.param(pool(persistent=False, autostart=False), HOST, [ALL, AUTOSTART], id='transient'),
         pytest.param(
-            pool(persistent=False, live=['eth3']), [ALL, STOPPED, STARTED], id='transient-and-wrong'
+            pool(persistent=False, live=['eth3']), HOST, [ALL, STOPPED, STARTED], id='transient-and-wrong'
         ),
-        pytest.param(pool(persistent=False, used=['eth3']), [NEXT], id='transient-and-in-use'),
-        pytest.param(pool(live=['eth3', 'eth4']), [ALL, STOPPED, STARTED], id='nic-came'),
-        pytest.param(pool(live=NICS + ['eth11']), [ALL, STOPPED, STARTED], id='nic-gone'),
-        pytest.param(pool(live=['eth3', 'eth4', 'eth0']), [ALL, STOPPED, STARTED], id='nic-renamed'),
-        pytest.param(pool(live=['eth3'], next=NICS), [STOPPED, STARTED], id='only-live-is-wrong'),
-        pytest.param(pool(next=['eth3']), [ALL], id='only-next-is-wrong'),
-        pytest.param(pool(live=['eth3', 'eth4'], used=['eth3']), [NEXT], id='nic-came-in-use'),
-        pytest.param(pool(live=NICS + ['eth0'], used=['eth0']), [NEXT], id='nic-gone-in-use'),
-        pytest.param(pool(live=['eth3'], next=NICS, used=['eth3']), [], id='only-live-is-wrong-in-use'),
-        pytest.param(pool(foreign=['vlan']), [ALL, STOPPED, STARTED], id='foreign-settings'),
-        pytest.param(pool(foreign=['vlan'], used=['eth3']), [NEXT], id='foreign-settings-in-use'),
-        pytest.param(pool(next_foreign=['vlan']), [ALL], id='foreign-settings-next'),
+        pytest.param(pool(persistent=False, used=['eth3']), HOST, [NEXT], id='transient-and-in-use'),
+        pytest.param(pool(live=['eth3', 'eth4']), HOST, [ALL, STOPPED, STARTED], id='nic-came'),
+        pytest.param(pool(live=NICS + ['eth11']), HOST, [ALL, STOPPED, STARTED], id='nic-gone'),
+        pytest.param(pool(live=['eth3', 'eth4', 'eth0']), HOST, [ALL, STOPPED, STARTED], id='nic-renamed'),
+        pytest.param(pool(live=['eth3'], next=NICS), HOST, [STOPPED, STARTED], id='only-live-is-wrong'),
+        pytest.param(pool(next=['eth3']), HOST, [ALL], id='only-next-is-wrong'),
+        pytest.param(pool(live=['eth3', 'eth4'], used=['eth3']), HOST, [NEXT], id='nic-came-in-use'),
+        pytest.param(pool(live=NICS + ['eth0'], used=['eth0']), HOST, [NEXT], id='nic-gone-in-use'),
+        pytest.param(pool(live=['eth3'], next=NICS, used=['eth3']), HOST, [], id='only-live-is-wrong-in-use'),
+        pytest.param(pool(foreign=['vlan']), HOST, [ALL, STOPPED, STARTED], id='foreign-settings'),
+        pytest.param(pool(foreign=['vlan'], used=['eth3']), HOST, [NEXT], id='foreign-settings-in-use'),
+        pytest.param(pool(next_foreign=['vlan']), HOST, [ALL], id='foreign-settings-next'),
+        pytest.param(NO_POOL, make_host(eth3=BRIDGED), [*RESTART[::2], AUTOSTART], id='absent-one-unusable'),
+        pytest.param(pool(), make_host(eth3=BRIDGED), RESTART, id='unusable-one-is-first'),
+        pytest.param(pool(live=LAST), make_host(eth3=BRIDGED), [], id='unusable-one-is-last'),
+        pytest.param(pool(live=['eth10', 'eth4', 'eth3']), make_host(eth4=DOWN, eth3=BRIDGED), [], id='two'),
+        pytest.param(pool(live=LAST), HOST, [], id='usable-again'),
+        pytest.param(pool(used=['eth4']), make_host(eth10=BRIDGED), [], id='unusable-one-is-last-in-use'),
+        pytest.param(
+            pool(live=['eth4', 'eth3', 'eth10'], used=['eth4', 'eth10']),
+            make_host(eth3=BRIDGED),
+            [defined_next(*LAST)],
+            id='unusable-one-comes-last-next-time',
+        ),
     ],
 )
-def test_plan_makes_the_pool_right_and_never_restarts_one_that_is_in_use(pool, done):
-    steps = plan(pool, HOST)
-    assert [line for _, line in steps] == done
-    assert not (pool.used and {'stop', 'start'} & {step for step, _ in steps})
+def test_plan_makes_the_pool_right_and_never_restarts_one_that_is_in_use(pool, host, done):
+    steps = plan(0, pool, host)
+    assert [line for line, _ in steps] == done
+    assert not (pool.used and {STOPPED, STARTED} & set(done))
 
 
 FEW = 'start it on another host, or give this one more dynamic vNICs or VFs'
@@ -73,83 +103,82 @@ FEW = 'start it on another host, or give this one more dynamic vNICs or VFs'
     'pool, host, need',
     [
         pytest.param(pool(), HOST, 3, id='all'),
-        pytest.param(ABSENT, HOST, 3, id='absent'),
+        pytest.param(NO_POOL, HOST, 3, id='absent'),
         pytest.param(pool(used=['eth3', 'eth4']), HOST, 1, id='rest'),
         pytest.param(pool(live=['eth3']), HOST, 3, id='unused-pool-that-will-grow'),
         pytest.param(pool(live=['eth0']), HOST, 1, id='unused-pool-that-will-drop-the-hosts-own'),
-        pytest.param(pool(live=NICS + ['eth0'], used=['eth3']), HOST, 2, id='hosts-own-comes-after'),
-        pytest.param(pool(used=['eth3']), HostNICs(['eth4', 'eth10'], []), 2, id='used-one-is-gone'),
-        pytest.param(pool(), HostNICs(NICS, ['pf0']), 3, id='pf-down-and-enough-others'),
+        pytest.param(pool(live=NICS + ['eth9'], used=['eth3']), HOST, 2, id='one-that-is-gone-comes-after'),
+        pytest.param(pool(live=NICS + ['eth0'], used=['eth0']), HOST, 2, id='hosts-own-has-a-vm'),
+        pytest.param(pool(used=['eth3']), make_host('eth3'), 2, id='used-one-is-gone'),
+        pytest.param(pool(), make_host(eth3=BRIDGED), 2, id='unusable-one-and-enough-others'),
+        pytest.param(pool(used=['eth3']), make_host(eth10=DOWN), 1, id='unusable-one-comes-after'),
     ],
 )
 def test_vm_that_gets_its_nics_passes_the_check(pool, host, need):
-    check(pool, host, need)
+    check(need, pool, host)
+
+
+STAYS = "which is not a usable VM-FEX NIC; it can't leave the pool while VMs are on it: migrate these VMs, "
 
 
 @pytest.mark.parametrize(
     'pool, host, need, says',
     [
         pytest.param(pool(), HOST, 4, f'has 3 free NICs of 3, this VM needs 4: {FEW}', id='more-than-all'),
-        pytest.param(ABSENT, HOST, 4, 'has 3 free NICs of 3, this VM needs 4: ', id='absent'),
-        pytest.param(ABSENT, HostNICs([], []), 1, 'has 0 free NICs of 0, this VM needs 1: ', id='no-nics'),
+        pytest.param(NO_POOL, HOST, 4, f'has 3 free NICs of 3, this VM needs 4: {FEW}', id='absent'),
         pytest.param(
-            pool(used=['eth3', 'eth4']), HOST, 2, 'has 1 free NIC of 3, this VM needs 2: ', id='in-use'
+            NO_POOL, make_host(*NICS), 1, f'has 0 free NICs of 0, this VM needs 1: {FEW}', id='no-nics'
         ),
         pytest.param(
-            pool(live=NICS + ['eth0'], used=['eth3']),
-            HOST,
-            3,
-            'has 2 free NICs of 3, this VM needs 3: ',
-            id='in-use-and-one-is-not-usable',
+            pool(used=['eth3', 'eth4']), HOST, 2, f'has 1 free NIC of 3, this VM needs 2: {FEW}', id='in-use'
         ),
         pytest.param(
             pool(live=['eth3', 'eth4'], used=['eth3']),
             HOST,
             2,
-            'has 1 free NIC of 2, this VM needs 2: ',
+            f'has 1 free NIC of 2, this VM needs 2: {FEW}; eth10 comes when the VMs on direct-pool have left',
             id='used-pool-that-cannot-grow-now',
         ),
         pytest.param(
-            ABSENT,
-            HostNICs(['eth3'], ['pf0', 'pf1']),
+            pool(),
+            make_host(eth3=BRIDGED, eth4=DOWN),
             2,
-            f'has 1 free NIC of 1, this VM needs 2: {FEW}; down, and so unusable with their VFs: pf0, pf1',
-            id='pf-down',
+            f'has 1 free NIC of 1, this VM needs 2: {FEW}; {BRIDGED}; {DOWN}',
+            id='unusable-ones',
         ),
         pytest.param(
             pool(used=['eth3']),
-            HostNICs(['eth3', 'eth10'], []),
+            make_host('eth4'),
             1,
-            "would give this VM eth4, which is not a usable VM-FEX NIC; it can't leave the pool while VMs "
-            'are on the pool: migrate these VMs, then try again',
+            f'would give VMs eth4, {STAYS}then try again',
             id='next-one-is-gone',
         ),
         pytest.param(
-            pool(live=['eth3', 'eth0', 'eth4'], used=['eth3']),
-            HOST,
+            pool(used=['eth3']),
+            make_host(eth4=DOWN),
             1,
-            'would give this VM eth0, which is not a usable VM-FEX NIC',
-            id='next-one-is-the-hosts-own',
+            f'would give VMs eth4, {STAYS}then try again; {DOWN}',
+            id='next-one-is-unusable',
         ),
         pytest.param(
-            pool(used=['eth3']),
-            HostNICs(['eth3', 'eth10'], ['pf0']),
+            pool(live=NICS + ['eth0'], used=['eth3']),
+            HOST,
             1,
-            "would give this VM eth4, which is not a usable VM-FEX NIC; it can't leave the pool while VMs "
-            'are on the pool: migrate these VMs, then try again; down, and so unusable with their VFs: pf0',
-            id='pf-of-the-next-one-is-down',
+            f'would give VMs eth0, {STAYS}then try again',
+            id='last-one-is-the-hosts-own',
         ),
     ],
 )
 def test_vm_that_would_not_get_its_nics_is_refused(pool, host, need, says):
-    with pytest.raises(Failure) as refusal:
-        check(pool, host, need)
-    assert str(refusal.value).startswith('direct-pool ' + says)
+    for decide in check, plan:
+        with pytest.raises(Failure) as refusal:
+            decide(need, pool, host)
+        assert str(refusal.value) == f'direct-pool {says}'
     check_stderr(f'vmfex: {refusal.value}', failed=True)
 
 
 def test_definition_has_the_nics_in_their_order_and_the_uuid_that_there_was():
-    assert same(definition(NICS), network_xml(NICS))
+    assert same(definition(NICS, ''), network_xml(NICS))
     uuid = '8b3f4a4e-6d0c-4f59-9a3e-0b9c4d3c7e11'
     assert f'<uuid>{uuid}</uuid>' in definition(NICS, uuid)
     assert parse_network(definition(NICS, uuid)) == network()
