@@ -20,9 +20,8 @@ def parse_dictionary(value):
     if not value:
         return {}
     if value[0] != '{' or value[-1] != '}':
-        raise Failure(
-            f"custom property vmfex is not a dictionary: {value[:60]!r}; write {{'MAC': 'port profile'}}"
-        )
+        form = "{'MAC': 'port profile'}"
+        raise Failure(f"custom property vmfex is not a dictionary: {value[:60]!r}; write {form}")
     pairs, profiles = value[1:-1].strip(SPACE), {}
     while pairs:
         pair = PAIR.match(pairs)

@@ -68,8 +68,8 @@ def move_all(root, profiles):
 
 def read_metadata(root):
     """
-    Return what a domain's metadata says of its NICs' vNIC profiles: a dict of MAC address to port
-    profile, not yet checked, and the set of MAC addresses with port mirroring.
+    Return what a domain's metadata says of its NICs' vNIC profiles: a dict of MAC address to the value of
+    vmfex, not yet checked, and the set of MAC addresses with port mirroring.
     """
     of_vnic_profiles, mirrored = {}, set()
     for metadata in find(root, 'metadata'):
@@ -112,10 +112,7 @@ def move(nic, profile):
 
 
 def set_link(running, asked, libvirt_version):
-    """
-    Turn the running interface element into the update that gives it the link state of the asked one.
-    Returns a line for the log.
-    """
+    """Make a running interface element the update to the asked one's link. Returns a line for the log."""
     for link in find(running, 'link'):
         running.removeChild(link)
     for link in find(asked, 'link'):
