@@ -11,6 +11,7 @@ PYTHON := /usr/bin/python3
 # How many files of tests run side by side: they wait more than they work.
 JOBS := $(shell echo $$(($$(nproc) + 1)))
 CFLAGS ?= -O2 -g
+LIBRARY := build/libvmfex-port-profile.so
 HOOKS := $(wildcard hooks/*/50_vmfex)
 DIST := $(NAME)-$(VERSION).tar.gz
 # Only EL's rpm knows what is installed; Debian's has no packages in its database.
@@ -34,10 +35,10 @@ uninstall: ## remove the installed hook, below DESTDIR
 	for hook in $(HOOKS); do rm -f "$(DESTDIR)$(hooksdir)/$${hook#hooks/}"; done
 	rm -rf "$(DESTDIR)$(hooksdir)/vmfex"
 
-port-profile: build/libvmfex-port-profile.so ## build the library for libvirtd; needs gcc and libnl's headers
+port-profile: $(LIBRARY) ## build the library for libvirtd; needs gcc, pkg-config and libnl's headers
 
-build/libvmfex-port-profile.so: port-profile/port_profile.c
-	@mkdir -p build
+$(LIBRARY): port-profile/port_profile.c
+	@mkdir -p $(dir $@)
 	$(CC) -Wall -Wextra $(CFLAGS) $$(pkg-config --cflags libnl-3.0) -fPIC -shared $(LDFLAGS) -o $@ $< \
 	    $$(pkg-config --libs libnl-3.0) -ldl
 
