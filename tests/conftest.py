@@ -83,12 +83,19 @@ def source_tree(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def rpm(source_tree):
-    """The path of the RPM."""
+    """The path of the hook's RPM."""
     done = subprocess.run(
         ['make', '-s', 'rpm'], cwd=source_tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert done.returncode == 0, done.stdout.decode()
     [path] = glob.glob(source_tree + '/rpmbuild/RPMS/noarch/*.rpm')
+    return path
+
+
+@pytest.fixture(scope='session')
+def library_rpm(rpm):
+    """The path of the RPM with libvirtd's library."""
+    [path] = glob.glob(os.path.dirname(rpm) + '/../*/vdsm-hook-vmfex-libvirt-[0-9]*.rpm')
     return path
 
 

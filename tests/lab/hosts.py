@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from tests.lab.fabric import Fabric
+from tests.lab.fabric import PORT_PROFILE, Fabric
 from tests.lab.networks import network_xml
 from tests.lab.sysfs import DOWN, DYNAMIC_VNIC, UP, VF, VNIC, Sysfs
 from tests.lab.vm import VM
@@ -29,8 +29,10 @@ from tests.vdsm_runner import find_vdsm, run_hooks
 # The NICs have other names on each host: eth3 to eth11, eth13 to eth21, ...
 NAMES = ('alpha', 'beta', 'gamma', 'delta')
 ALPHA = ['eth{}'.format(i) for i in range(3, 12)]
-# The kinds of hosts: their pool's NICs are dynamic vNICs, or SR-IOV VFs, of these PFs in turn.
-VNICS, VFS = 'vnics', 'vfs'
+# The kinds of hosts: their pool's NICs are dynamic vNICs, or SR-IOV VFs, of these PFs in turn. Their
+# kernel has checks A and B (see fabric.c), and libvirtd has the port profile library. Hosts with EL8 and
+# EL9 may do without: the kernel has check A alone, which VFs pass.
+VNICS, VFS, EL9_VFS = 'vnics', 'vfs', 'el9-vfs'
 PFS = ('enp6s0f0', 'enp6s0f1')
 FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
 # What libvirtd found out about QEMU, on the first host: as on real hosts, the others need not ask again.
@@ -79,7 +81,8 @@ class Host:
 
     name is one of NAMES. folder is a new folder for all its files, hooks is the one that holds the
     hook points, library is that of the fabric (see compile_fabric). With a fabric, VMs really start on
-    the VM-FEX NICs. pool has other names for these than the host's usual ones. kind is VNICS or VFS.
+    the VM-FEX NICs. pool has other names for these than the host's usual ones. kind is one of the kinds
+    above; checks and port_profile say what that means for the kernel and libvirtd.
     """
 
     def __init__(self, name, folder, hooks, library, fabric=None, pool=None, kind=VNICS):
@@ -93,6 +96,8 @@ class Host:
         self.vdsm = find_vdsm()
         self.pool = list(pool or ('eth{}'.format(10 * number + i) for i in range(3, 12)))
         self.kind = kind
+        self.checks = 'A' if kind == EL9_VFS else 'AB'
+        self.port_profile = kind != EL9_VFS
         self.libvirtd = None
         self._conn = None
         self._peers = itertools.count()
@@ -177,7 +182,7 @@ class Host:
     # NICs
 
     def pfs(self):
-        return list(PFS) if self.kind == VFS else []
+        return [] if self.kind == VNICS else list(PFS)
 
     def _add_to_sysfs(self, nic):
         if self.kind == VNICS:
@@ -289,12 +294,15 @@ class Host:
         env = {
             'NOTIFY_SOCKET': self.path('/run/ready'),
             'LD_PRELOAD': self.library,
+            'FABRIC_CHECKS': self.checks,
             'FABRIC_INDEX': 256 * int(self.pid),
             'FABRIC_HOST': self.name,
             'FABRIC_SYSFS': self.sysfs.class_net,
         }
         if self.fabric:
             env['FABRIC'] = self.fabric.folder
+        if self.port_profile:
+            env['LD_PRELOAD'] = '{}/{}:{}'.format(os.path.dirname(self.library), PORT_PROFILE, self.library)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(self.path('/run/ready'))
             ready.settimeout(60)

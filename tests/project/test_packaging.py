@@ -143,9 +143,17 @@ def test_hook_from_the_rpm_starts_a_vm(fabric, alpha, hooks_by_rpm):
 
 
 @pytest.mark.skipif(not shutil.which('rpmlint'), reason='this release has no rpmlint')
-def test_rpmlint_has_no_errors(rpm):
+def test_rpmlint_has_no_errors(rpm, library_rpm):
+    source_rpms = glob.glob(os.path.dirname(rpm) + '/../../SRPMS/*.rpm')
+    assert source_rpms
     report = output(
-        'rpmlint', '-c', os.path.join(TREE, 'rpmlint.toml'), rpm, os.path.join(TREE, 'vdsm-hook-vmfex.spec')
+        'rpmlint',
+        '-c',
+        os.path.join(TREE, 'rpmlint.toml'),
+        rpm,
+        library_rpm,
+        *source_rpms,
+        os.path.join(TREE, 'vdsm-hook-vmfex.spec'),
     )
     assert ' 0 errors' in report
 
@@ -175,6 +183,9 @@ def test_make_help_is_the_default_and_lists_the_targets():
     assert set(targets) >= {
         'install',
         'uninstall',
+        'port-profile',
+        'install-port-profile',
+        'uninstall-port-profile',
         'dist',
         'rpm',
         'check',
