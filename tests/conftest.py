@@ -14,9 +14,7 @@ from tests.hook import HOOKS, INSTALLED, TESTS, TREE
 
 def pytest_report_header(config):
     vdsm = vdsm_runner.find_vdsm()
-    return 'VDSM: {}'.format(
-        'installed' if vdsm is None else 'the plain fake' if vdsm == vdsm_runner.PLAIN else vdsm
-    )
+    return f"VDSM: {'installed' if vdsm is None else 'the plain fake' if vdsm == vdsm_runner.PLAIN else vdsm}"
 
 
 @pytest.fixture(scope='session')

@@ -118,7 +118,7 @@ def test_installed_hooks_run(installed, point):
 def test_make_uninstall_removes_what_make_install_brought(tmp_path):
     for target in 'install', 'uninstall':
         subprocess.run(
-            ['make', '-s', '-C', TREE, target, 'DESTDIR={}'.format(tmp_path), 'libexecdir=/opt/libexec'],
+            ['make', '-s', '-C', TREE, target, f'DESTDIR={tmp_path}', 'libexecdir=/opt/libexec'],
             check=True,
         )
         files = [name for _, _, names in os.walk(str(tmp_path)) for name in names]
