@@ -44,8 +44,8 @@ def move_all(root, profiles):
     """
     nics = find_nics(root)
     of_vnic_profiles, mirrored = read_metadata(root)
-    missing = set(profiles).difference(map(mac_of, nics))
-    moved, log = False, [f"no NIC of this VM has MAC address {mac}" for mac in profiles if mac in missing]
+    macs, moved = {mac_of(nic) for nic in nics}, False
+    log = [f"no NIC of this VM has MAC address {mac}" for mac in profiles if mac not in macs]
     for nic in nics:
         mac = mac_of(nic)
         of_vnic_profile = of_vnic_profiles.get(mac)

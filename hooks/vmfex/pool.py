@@ -131,8 +131,7 @@ def definition(nics, uuid):
     """Return the XML of direct-pool with these NICs, and with the UUID that it has, if any."""
     uuid = f'<uuid>{uuid}</uuid>' if uuid else ''
     interfaces = ''.join(f'<interface dev="{nic}"/>' for nic in nics)
-    forward = f'<forward mode="passthrough">{interfaces}</forward>'
-    return f'<network><name>{POOL}</name>{uuid}{forward}</network>'
+    return f'<network><name>{POOL}</name>{uuid}<forward mode="passthrough">{interfaces}</forward></network>'
 
 
 def stop(conn):

@@ -7,6 +7,7 @@ import pytest
 from tests.lab.hosts import EL9_VFS, VFS, VNICS
 from tests.lab.vm import VM
 from tests.messages import matches, rows
+from tests.one_host.test_pool import run_test
 
 FAILED, IN_THE_LOG, REFUSED = rows("libvirt's error")
 # What is refused without the library: the kernel's checks, and kinds of hosts.
@@ -92,3 +93,18 @@ def test_what_libvirt_says_when_the_fabric_refuses(fabric, alpha):
         VM().start(alpha)
     assert matches(REFUSED, str(error.value))
     assert not matches(FAILED, str(error.value))
+
+
+@pytest.mark.parametrize(
+    'kinds, who', [((VNICS,) * 2, 'dynamic vNICs'), ((VFS,) * 2, 'VFs on EL10')], indirect=['kinds']
+)
+def test_test_says_what_needs_the_library_and_whether_libvirtd_has_it(alpha, without_library, who):
+    line = f'{who} need vdsm-hook-vmfex-libvirt: libvirtd has loaded its library'
+    assert line in run_test(alpha, VM().xml)[1]
+    without_library('AB')
+    assert line.replace('has', 'has not') in run_test(alpha, VM().xml)[1]
+    alpha.kill_libvirtd()
+    alpha.run('rm', '-f', '/run/libvirtd.pid')
+    status, out, [error] = run_test(alpha, VM().xml)
+    assert status == 2 and error.startswith('vmfex: libvirt failed: ')
+    assert [text for text in out if text.startswith(f'{who} need') and 'No such file or directory' in text]
