@@ -18,8 +18,9 @@ LIBRARY := build/libvmfex-port-profile.so
 UNITS := libvirtd virtqemud
 HOOKS := $(wildcard hooks/*/50_vmfex)
 DIST := $(NAME)-$(VERSION).tar.gz
-# Only EL's rpm knows what is installed; Debian's has no packages in its database.
-RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps)
+# Only EL's rpm knows what is installed; Debian's has no packages in its database, and may lack file(1),
+# without which a package with debugging information fails.
+RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps --define 'debug_package %{nil}')
 
 .PHONY: help install uninstall port-profile install-port-profile uninstall-port-profile dist rpm check unit check-on demo lab bench lint clean deps
 
