@@ -130,7 +130,7 @@ def test_rpm_says_what_it_needs_and_what_it_conflicts_with(rpm):
     query = output('rpm', '-qp', '--qf', '%{NAME} %{ARCH} %{LICENSE}\n', rpm)
     assert query == 'vdsm-hook-vmfex noarch GPL-2.0-or-later\n'
     requires = output('rpm', '-qp', '--requires', rpm).split('\n')
-    assert {'vdsm', 'python3-libvirt'} <= set(requires)
+    assert {'vdsm >= 4.40.70.1', 'python3-libvirt'} <= set(requires)
     assert output('rpm', '-qp', '--conflicts', rpm) == 'vdsm-hook-vmfex-dev\n'
 
 
