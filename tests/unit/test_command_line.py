@@ -16,10 +16,11 @@ A = '00:1a:4a:16:01:51'
 NIC = nic_xml(A, source='<source bridge="b\u00fcro"/>')
 DOMAIN = domain_xml(f'\n{NIC}\n')
 PROPERTY = f"{{'{A}':'P1'}}"
-# What comes last where there is no VDSM; tests/one_host has the rest.
-NO_VDSM = (
-    "vmfex: No module named 'vdsm': this runs on an oVirt host, with VDSM and libvirt's Python binding\n"
-)
+# What comes last where there is no VDSM, and perhaps no libvirt; tests/one_host has the rest.
+NO_VDSM = [
+    f"vmfex: No module named '{name}': this runs on an oVirt host, with VDSM and libvirt's Python binding\n"
+    for name in ('libvirt', 'vdsm')
+]
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_help_is_the_manual(call):
 
 def test_test_shows_the_effect_on_a_sample_and_the_host(call):
     status, out, err = call('--test')
-    assert (status, err) == (2, NO_VDSM)
+    assert status == 2 and err in NO_VDSM
     assert '-  <source bridge="ovirtmgmt"/>\n' in out and '+  <source network="direct-pool"/>\n' in out
     assert 'VM-FEX NICs of this host: ' in out
 
@@ -74,7 +75,7 @@ def test_test_shows_the_change_of_a_domain_alone_and_leaves_its_file(call, tmpdi
     with open(domain) as f:
         args = '--test', '-' if stdin else domain
         status, out, err = call(*args, stdin=f, vmfex=PROPERTY, locale=locale)
-    assert (status, err) == (2, NO_VDSM)
+    assert status == 2 and err in NO_VDSM
     assert f'would log: vmfex: NIC {A} moved from b\u00fcro to port profile P1\n' in out
     changes = [line for line in out.splitlines() if line[0] in '+-' and line[:3] not in ('+++', '---')]
     before, after = (
@@ -116,7 +117,7 @@ def test_value_of_a_vnic_profile_is_taken_for_all_bridge_nics(call, tmpdir):
     tmpdir.join('domain.xml').write(domain_xml(nic_xml(A), *others))
     for args, moved in (['--test', str(tmpdir.join('domain.xml'))], 2), (['--test'], 1):
         status, out, err = call(*args, vmfex='P2')
-        assert (status, err) == (2, NO_VDSM)
+        assert status == 2 and err in NO_VDSM
         assert len(re.findall('^would log: vmfex: NIC .* to port profile P2', out, re.MULTILINE)) == moved
 
 

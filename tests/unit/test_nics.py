@@ -42,14 +42,15 @@ def test_bridge_nic_becomes_a_802_1Qbh_nic_on_the_pool_in_the_place_of_its_sourc
         '</interface>',
         {A: 'Profile1'},
     )
-    assert xml == (
-        '<?xml version="1.0" ?><interface type="network" trustGuestRxFilters="yes">\n'
+    assert same(
+        xml,
+        '<interface type="network" trustGuestRxFilters="yes">\n'
         '  <mac address="00:1a:4a:16:01:51"/>\n'
         '  \n'
         '  <source network="direct-pool"/>'
         '<virtualport type="802.1Qbh"><parameters profileid="Profile1"/></virtualport>\n'
         '  <model type="virtio"/>\n'
-        '</interface>'
+        '</interface>',
     )
     assert log == ['NIC 00:1a:4a:16:01:51 moved from ovirtmgmt to port profile Profile1; removed: mtu']
 
