@@ -36,9 +36,12 @@ def domain_xml(*nics, devices=''):
     )
 
 
-def device_xml(mac, children):
-    """Return what the metadata says of a NIC."""
+def metadata_of(mac, children):
+    """Return what a domain's metadata says of a NIC, its ovirt-vm:device."""
     return f'<ovirt-vm:device alias="{alias_of(mac)}" mac_address="{mac}">{children}</ovirt-vm:device>'
+
+
+device_xml = metadata_of  # for tests/lab/vm.py
 
 
 def alias_of(mac):
@@ -46,11 +49,7 @@ def alias_of(mac):
 
 
 def engine_nic_xml(mac, bridge='ovirtmgmt', link='up', extra='', type='bridge'):
-    """
-    Return a NIC in the engine's form.
-
-    It lacks what the build machines can't start on a bridge NIC: vhost, bandwidth and nwfilter's ebtables.
-    """
+    """Return a NIC in the engine's form, less vhost and ebtables, which build machines lack."""
     children = (
         f'<model type="virtio"/><link state="{link}"/><alias name="{alias_of(mac)}"/><mtu size="1500"/>'
         f'{extra}<tune><sndbuf>0</sndbuf></tune>'

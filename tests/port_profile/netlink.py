@@ -4,10 +4,10 @@
 import struct
 import uuid
 
-RTM_NEWLINK, RTM_SETLINK = 16, 19
+RTM_SETLINK = 19
 NETLINK_ROUTE, NETLINK_GENERIC = 0, 16
-IFLA_IFNAME, IFLA_MTU, IFLA_VFINFO_LIST, IFLA_VF_PORTS, IFLA_PORT_SELF = 3, 4, 22, 24, 25
-IFLA_VF_INFO, IFLA_VF_MAC, IFLA_VF_VLAN, IFLA_VF_PORT = 1, 1, 2, 1
+IFLA_VFINFO_LIST, IFLA_VF_PORTS, IFLA_PORT_SELF = 22, 24, 25
+IFLA_VF_INFO, IFLA_VF_MAC, IFLA_VF_PORT = 1, 1, 1
 IFLA_PORT_VF, IFLA_PORT_PROFILE, IFLA_PORT_INSTANCE_UUID, IFLA_PORT_HOST_UUID, IFLA_PORT_REQUEST = (
     1,
     2,
@@ -32,15 +32,11 @@ def message(*attrs, kind=RTM_SETLINK):
     return struct.pack('IHHII', 16 + len(body), kind, 5, 0, 0) + body
 
 
-def vf_info(vf):
-    return attr(
-        IFLA_VF_INFO | NESTED,
-        attr(IFLA_VF_MAC, struct.pack('I', vf), bytes.fromhex('001a4a160151').ljust(32, b'\0')),
-    )
-
-
 def vf_infos(*vfs):
-    return attr(IFLA_VFINFO_LIST | NESTED, *map(vf_info, vfs))
+    macs = (
+        attr(IFLA_VF_MAC, struct.pack('I', vf), bytes.fromhex('001a4a160151').ljust(32, b'\0')) for vf in vfs
+    )
+    return attr(IFLA_VFINFO_LIST | NESTED, *(attr(IFLA_VF_INFO | NESTED, mac) for mac in macs))
 
 
 def port(kind, profile, vf=None, request=ASSOCIATE):
@@ -55,10 +51,6 @@ def port(kind, profile, vf=None, request=ASSOCIATE):
     )
 
 
-def vf_ports(*ports):
-    return attr(IFLA_VF_PORTS | NESTED, *ports)
-
-
 def for_vnic(profile, vfs=(SELF,), request=ASSOCIATE):
     """Return libvirt's request for a dynamic vNIC."""
     return message(vf_infos(*vfs) if vfs else b'', port(IFLA_PORT_SELF, profile, request=request))
@@ -66,9 +58,8 @@ def for_vnic(profile, vfs=(SELF,), request=ASSOCIATE):
 
 def for_vfs(profile, number=1):
     """Return a request for the VFs 0, 1, ... of a PF: libvirt's is for one."""
-    return message(
-        vf_infos(*range(number)), vf_ports(*(port(IFLA_VF_PORT, profile, vf) for vf in range(number)))
-    )
+    ports = (port(IFLA_VF_PORT, profile, vf) for vf in range(number))
+    return message(vf_infos(*range(number)), attr(IFLA_VF_PORTS | NESTED, *ports))
 
 
 def attrs_in(data):
@@ -86,11 +77,8 @@ def ports_in(msg):
     """Return the ports that the message is for, which has to be whole: each a dict of type to data."""
     assert struct.unpack_from('I', msg)[0] == len(msg)
     attrs = attrs_in(msg[32:])
-    ports = [data for kind, data in attrs if kind == IFLA_PORT_SELF] or [
-        data
-        for kind, nest in attrs
-        if kind == IFLA_VF_PORTS
-        for kind_in, data in attrs_in(nest)
-        if kind_in == IFLA_VF_PORT
-    ]
+    ports = [data for kind, data in attrs if kind == IFLA_PORT_SELF]
+    if not ports:
+        in_lists = (attrs_in(data) for kind, data in attrs if kind == IFLA_VF_PORTS)
+        ports = [data for ports in in_lists for kind, data in ports if kind == IFLA_VF_PORT]
     return [dict(attrs_in(port)) for port in ports]

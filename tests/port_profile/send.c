@@ -1,13 +1,13 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Sends messages through the library, and shows what comes out of it.
- *
- * A message on stdin is a struct asked, then its bytes. For each, stdout gets a struct answer, then
- * the bytes that were sent, and the caller's own message as it is afterwards. With a number as the
- * argument, that many threads send each message at the same time, 200 times, and all have to see
- * the same.
+ * send PROTOCOL PEER MOST THREADS: sends the messages on stdin through the library, to libnl, where
+ * they end. Of each, stdout gets whether libnl was given the caller's own message (4 bytes), what it
+ * was given, and what became of the caller's own. The library gets messages with room for MOST bytes
+ * at most, 0: none. That many threads then send the message, and have to see the same.
  */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
@@ -16,80 +16,97 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "next.h"
+enum { SENT = 4711, HEAD = sizeof(struct nlmsghdr) };
 
-struct asked {
-    uint32_t protocol, peer, most, len;
-    unsigned char bytes[1 << 17];
-};
+static uint32_t protocol, peer, most;
+static unsigned char asked[1 << 17], expected[1 << 18];
+static _Thread_local unsigned char sent[1 << 18];
+static _Thread_local struct nl_msg *sent_msg;
 
-struct answer {
-    int32_t result;
-    uint32_t same, peer, len, own_len;
-};
-
-static struct asked asked;
-static struct nl_sock *sockets[32];
-
-static struct nl_msg *ask(struct answer *answer)
+struct nl_msg *nlmsg_alloc_size(size_t size)
 {
-    /* With all that the header says, and not a byte more. */
-    struct nl_msg *msg = nlmsg_convert((struct nlmsghdr *)asked.bytes);
-    struct sockaddr_nl peer = {.nl_family = AF_NETLINK, .nl_pid = asked.peer};
+    struct nl_msg *(*next)(size_t) = dlsym(RTLD_NEXT, "nlmsg_alloc_size");
+    return most ? next(most < size ? most : size) : NULL;
+}
+
+static int end(struct nl_sock *sock, struct nl_msg *msg)
+{
+    (void)sock;
+    if (nlmsg_get_dst(msg)->nl_family != AF_NETLINK || nlmsg_get_dst(msg)->nl_pid != peer)
+        abort();
+    sent_msg = msg;
+    memcpy(sent, nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len);
+    return SENT;
+}
+
+static struct nl_sock *open_socket(void)
+{
+    struct nl_sock *sock = nl_socket_alloc();
+    struct nl_cb *callbacks;
+
+    if (!sock || nl_connect(sock, protocol))
+        abort();
+    callbacks = nl_socket_get_cb(sock);
+    nl_cb_overwrite_send(callbacks, end);
+    nl_cb_put(callbacks);
+    return sock;
+}
+
+/* Returns the caller's own message. */
+static struct nl_msg *ask(struct nl_sock *sock)
+{
+    struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_pid = peer};
+    struct nl_msg *msg = nlmsg_convert((struct nlmsghdr *)asked); /* not a byte more than it says */
 
     if (!msg)
         abort();
-    nlmsg_set_dst(msg, &peer);
-    most = asked.most == UINT32_MAX ? NO_MEMORY : asked.most;
-    answer->result = nl_send_auto_complete(sockets[asked.protocol], msg);
-    most = 0;
-    answer->same = sent.msg == msg;
-    answer->peer = sent.peer;
-    answer->len = sent.len;
-    answer->own_len = nlmsg_hdr(msg)->nlmsg_len;
+    nlmsg_set_dst(msg, &to);
+    if (nl_send_auto_complete(sock, msg) != SENT)
+        abort();
     return msg;
 }
 
-static void *ask_often(void *expected)
+static void *ask_often(void *unused)
 {
-    struct answer answer;
+    struct nl_sock *sock = open_socket();
 
     for (int i = 0; i < 200; i++) {
-        nlmsg_free(ask(&answer));
-        if (memcmp(sent.bytes, expected, answer.len))
+        nlmsg_free(ask(sock));
+        /* Each socket has a port and numbers of its own. */
+        if (memcmp(sent + HEAD, expected + HEAD, ((struct nlmsghdr *)expected)->nlmsg_len - HEAD))
             abort();
     }
-    return NULL;
+    nl_socket_free(sock);
+    return unused;
 }
 
 int main(int argc, char **argv)
 {
-    static unsigned char expected[sizeof sent.bytes];
-    int threads = argc > 1 ? atoi(argv[1]) : 0;
-    const size_t head = offsetof(struct asked, bytes);
+    if (argc != 5)
+        abort();
+    protocol = atoi(argv[1]), peer = atoi(argv[2]), most = atoi(argv[3]);
+    int threads = atoi(argv[4]);
+    struct nlmsghdr *header = (struct nlmsghdr *)asked;
+    struct nl_sock *sock = open_socket();
+    pthread_t thread[threads + 1];
 
-    while (fread(&asked, head, 1, stdin) == 1 && fread(asked.bytes, asked.len, 1, stdin) == 1) {
-        struct nl_sock **sock = &sockets[asked.protocol];
-        if (!*sock && (!(*sock = nl_socket_alloc()) || nl_connect(*sock, asked.protocol)))
+    while (fread(asked, HEAD, 1, stdin) == 1) {
+        size_t rest = header->nlmsg_len - HEAD;
+        if (fread(asked + HEAD, 1, rest, stdin) != rest)
             abort();
-
-        struct answer answer;
-        struct nl_msg *msg = ask(&answer);
-        memcpy(expected, sent.bytes, sent.len);
-        pthread_t thread[threads + 1];
+        struct nl_msg *msg = ask(sock);
+        uint32_t same = sent_msg == msg, len = ((struct nlmsghdr *)sent)->nlmsg_len;
+        memcpy(expected, sent, len);
+        fwrite(&same, sizeof same, 1, stdout);
+        fwrite(sent, len, 1, stdout);
+        fwrite(nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len, 1, stdout);
+        nlmsg_free(msg);
         for (int i = 0; i < threads; i++)
-            if (pthread_create(&thread[i], NULL, ask_often, expected))
+            if (pthread_create(&thread[i], NULL, ask_often, NULL))
                 abort();
         for (int i = 0; i < threads; i++)
             pthread_join(thread[i], NULL);
-
-        fwrite(&answer, sizeof answer, 1, stdout);
-        fwrite(expected, answer.len, 1, stdout);
-        fwrite(nlmsg_hdr(msg), answer.own_len, 1, stdout);
-        fflush(stdout);
-        nlmsg_free(msg);
     }
-    for (int i = 0; i < 32; i++)
-        nl_socket_free(sockets[i]);
+    nl_socket_free(sock);
     return 0;
 }

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The library and libvirtd's drop-in as they are installed, and ld.so that finds the library."""
 
-import collections
 import configparser
 import os
-import shlex
 import subprocess
 
 import pytest
@@ -12,83 +10,79 @@ import pytest
 from tests.hook import TREE
 from tests.lab.fabric import PORT_PROFILE, compile_port_profile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 UNITS = '/usr/lib/systemd/system/'
 NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='needs root, for the set-user-ID bit')
 
-Preloaded = collections.namedtuple('Preloaded', 'owner for_children')
+
+def output(*command, **kwargs):
+    return subprocess.check_output(command, text=True, **kwargs)
+
+
+def make(target, library, root):
+    subprocess.check_call(['make', '-s', '-C', TREE, target, 'LIBRARY=' + library, 'DESTDIR=' + root])
 
 
 @pytest.fixture(scope='module')
 def root_by_make(tmp_path_factory):
     root = str(tmp_path_factory.mktemp('make-install'))
-    library = compile_port_profile(str(tmp_path_factory.mktemp('build')))
-    subprocess.run(
-        ['make', '-s', '-C', TREE, 'install-port-profile', 'LIBRARY=' + library, 'DESTDIR=' + root],
-        check=True,
-    )
+    make('install-port-profile', compile_port_profile(str(tmp_path_factory.mktemp('build'))), root)
     return root
 
 
 @pytest.fixture(scope='module')
 def root_by_rpm(tmp_path_factory, library_rpm):
     root = str(tmp_path_factory.mktemp('rpm-root'))
-    subprocess.run(['rpm', '--install', '--nodeps', '--noscripts', '--root', root, library_rpm], check=True)
+    subprocess.check_call(['rpm', '--install', '--nodeps', '--noscripts', '--root', root, library_rpm])
     return root
 
 
 @pytest.fixture(params=['make', 'rpm'])
 def root(request):
+    """An empty root in which the library was installed, by make and by rpm."""
     return request.getfixturevalue('root_by_' + request.param)
 
 
+def files_in(root):
+    return [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
+
+
 def library_in(root):
-    [path] = [
-        os.path.join(folder, PORT_PROFILE) for folder, _, names in os.walk(root) if PORT_PROFILE in names
-    ]
+    [path] = [path for path in files_in(root) if os.path.basename(path) == PORT_PROFILE]
     return path
 
 
-@pytest.fixture
-def preloaded(tmp_path):
+SCRIPT = """
+    mount -t tmpfs -o mode=755 tmpfs /mnt
+    mkdir /mnt/new /mnt/work
+    cp --preserve=mode "$library" /mnt/new
+    cp /usr/bin/env /usr/bin/cat /mnt
+    chmod 4755 /mnt/env /mnt/cat
+    [ -z "$mode" ] || chmod "$mode" /mnt/new/*
+    mount -t overlay -o lowerdir="$folder",upperdir=/mnt/new,workdir=/mnt/work overlay "$folder"
+    exec "$@"
+"""
+
+
+def run(program, library, at_secure, preload=PORT_PROFILE, mode=''):
     """
-    Runs preloaded.c with a library in the machine's standard folder, as seen by it alone.
+    Run a program with a library in the machine's standard folder, as seen by it alone, and for which {}
+    stands in preload. Returns its output.
 
-    Either as root or, with the set-user-ID bit of root, as nobody: that sets AT_SECURE.
+    The program has the set-user-ID bit of root: as nobody, it runs with AT_SECURE.
     """
-    program = str(tmp_path / 'preloaded')
-    flags = shlex.split(subprocess.check_output(['pkg-config', '--cflags', '--libs', 'libnl-3.0'], text=True))
-    # It has no symbol of libnl's.
-    command = ['gcc', '-Wall', '-Wextra', '-Werror', '-o', program, HERE + '/preloaded.c']
-    subprocess.run([*command, '-Wl,--no-as-needed', *flags, '-ldl'], check=True)
-    os.chmod(program, 0o4755)
+    folder = output('pkg-config', '--variable=libdir', 'libnl-3.0').strip()
+    return output(
+        *['unshare', '--mount', 'sh', '-ec', SCRIPT, 'sh', *(NOBODY if at_secure else [])],
+        *['env', 'LD_PRELOAD=' + preload.format(folder), *program],
+        env={**os.environ, 'library': library, 'folder': folder, 'mode': mode},
+        stderr=subprocess.DEVNULL,  # ld.so says there what it does not preload
+    )
 
-    folder = subprocess.check_output(['pkg-config', '--variable=libdir', 'libnl-3.0'], text=True).strip()
-    script = """
-        mount -t tmpfs -o mode=755 tmpfs /mnt
-        mkdir /mnt/new /mnt/work
-        cp --preserve=mode "$library" /mnt/new
-        cp --preserve=mode "$program" /mnt/program
-        [ -z "$mode" ] || chmod "$mode" /mnt/new/*
-        mount -t overlay -o lowerdir="$folder",upperdir=/mnt/new,workdir=/mnt/work overlay "$folder"
-        exec "$@" /mnt/program
-    """
 
-    def run(library, preload, at_secure, mode=''):
-        out = subprocess.check_output(
-            ['unshare', '--mount', 'sh', '-ec', script, 'sh']
-            + (NOBODY if at_secure else [])
-            + ['env', 'LD_PRELOAD=' + preload.format(folder)],
-            env={**os.environ, 'library': library, 'program': program, 'folder': folder, 'mode': mode},
-            text=True,
-        )
-        at_secure_seen, owner, for_children = out.split()
-        assert at_secure_seen == str(int(at_secure))
-        return Preloaded(os.path.basename(owner), for_children)
-
-    return run
+def is_preloaded(*args):
+    return PORT_PROFILE in run(['/mnt/cat', '/proc/self/maps'], *args)
 
 
 def test_library_has_the_set_user_id_bit_and_nobody_can_run_it(root):
@@ -107,44 +101,36 @@ def test_drop_in_preloads_the_library_by_its_bare_name(root, unit):
     }
 
 
-def test_library_is_found_with_at_secure_too(root, preloaded):
-    for at_secure in False, True:
-        assert preloaded(library_in(root), PORT_PROFILE, at_secure).owner == PORT_PROFILE
+def test_library_is_found_with_at_secure_too(root):
+    assert is_preloaded(library_in(root), True)
 
 
-def test_what_ld_so_wants_with_at_secure(root_by_make, preloaded):
-    """A set-user-ID bit and a bare name."""
-    library = library_in(root_by_make)
-    for preload, mode, with_at_secure in (
-        (PORT_PROFILE, '644', False),
-        ('{}/' + PORT_PROFILE, '4644', False),
-        (PORT_PROFILE, '4644', True),
-    ):
-        assert preloaded(library, preload, False, mode).owner == PORT_PROFILE
-        assert (preloaded(library, preload, True, mode).owner == PORT_PROFILE) == with_at_secure
+@pytest.mark.parametrize(
+    'preload, mode, with_at_secure',
+    [(PORT_PROFILE, '644', False), ('{}/' + PORT_PROFILE, '4644', False), (PORT_PROFILE, '4644', True)],
+)
+def test_ld_so_wants_a_set_user_id_bit_and_a_bare_name(root_by_make, preload, mode, with_at_secure):
+    assert is_preloaded(library_in(root_by_make), False, preload, mode)
+    assert is_preloaded(library_in(root_by_make), True, preload, mode) == with_at_secure
 
 
-def test_children_get_no_ld_preload_with_at_secure(root_by_make, preloaded):
+def test_children_get_no_ld_preload_with_at_secure(root_by_make):
     """Without SELinux QEMU gets it from libvirtd, which passes it on: it does nothing there."""
-    library = library_in(root_by_make)
-    assert preloaded(library, PORT_PROFILE, True).for_children == '-'
-    assert preloaded(library, PORT_PROFILE, False).for_children == PORT_PROFILE
+    for at_secure in False, True:
+        environment = run(['/mnt/env'], library_in(root_by_make), at_secure).split('\n')
+        assert ('LD_PRELOAD=' + PORT_PROFILE in environment) == (not at_secure)
 
 
 def test_uninstall_removes_what_was_installed(tmp_path):
-    library = compile_port_profile(str(tmp_path))
-    root = str(tmp_path / 'root')
+    library, root = compile_port_profile(str(tmp_path)), str(tmp_path / 'root')
     for target, count in ('install', 3), ('uninstall', 0):
-        subprocess.run(
-            ['make', '-s', '-C', TREE, target + '-port-profile', 'LIBRARY=' + library, 'DESTDIR=' + root],
-            check=True,
-        )
-        assert sum(len(names) for _, _, names in os.walk(root)) == count
+        make(target + '-port-profile', library, root)
+        assert len(files_in(root)) == count
 
 
 def test_rpm_says_what_it_needs_and_restarts_nothing(library_rpm):
     def query(*args):
-        return subprocess.check_output(['rpm', '-qp', *args, library_rpm], text=True)
+        return output('rpm', '-qp', *args, library_rpm)
 
     name, arch = query('--qf', '%{NAME} %{ARCH}').split()
     assert (name, arch) == ('vdsm-hook-vmfex-libvirt', os.uname().machine)

@@ -3,17 +3,27 @@
 
 import os
 import subprocess
+import sys
+from xml.dom import minidom
 
 import pytest
 
 from tests.hook import HOOK
 from tests.messages import check_stderr
+from tests.unit import cases
+from tests.unit.property_cases import WRONG
 from tests.vdsm_runner import PLAIN, HookError
-from tests.xml_builders import MIRRORING, OWN, device_xml, domain_xml, nic_xml
+from tests.xml_builders import MIRRORING, OWN, domain_xml, metadata_of, nic_xml
+from vmfex.elements import read_xml
+from vmfex.failure import Failure
 
-DOMAIN = domain_xml(nic_xml('00:1a:4a:16:01:51'))
+A = '00:1a:4a:16:01:51'
+DOMAIN = domain_xml(nic_xml(A))
 LATIN1 = DOMAIN.replace('ovirtmgmt', 'b\u00fcro').encode('latin-1')
-PROPERTY = "{'00:1a:4a:16:01:51':'P'}"
+MIRRORED = domain_xml(nic_xml(A), devices=metadata_of(A, MIRRORING))
+WRONG_OWN = domain_xml(nic_xml(A), devices=metadata_of(A, OWN.format('a/b')))
+PROPERTY = f"{{'{A}':'P'}}"
+UNREADABLE = "the XML of the VM can't be read: "
 
 
 def assert_fails(run_hook, says, xml=DOMAIN, point='before_vm_start', vmfex=PROPERTY, **kwargs):
@@ -23,29 +33,42 @@ def assert_fails(run_hook, says, xml=DOMAIN, point='before_vm_start', vmfex=PROP
     assert (error.value.status, error.value.xml, error.value.left) == (2, xml, [])
 
 
-def test_broken_xml_is_one_line(run_hook):
-    assert_fails(run_hook, "the XML of the VM can't be read: no element found", xml='<domain>')
+# id: (domain, property, what the line says first)
+FAIL = {
+    'broken': ('<domain>', PROPERTY, UNREADABLE + 'no element found'),
+    'not-utf-8': (LATIN1, PROPERTY, UNREADABLE + "'utf-8' codec can't decode byte 0xfc"),
+    'type': (
+        domain_xml(nic_xml(A, type='hostdev')),
+        PROPERTY,
+        f"NIC {A} is of type 'hostdev', only a bridge",
+    ),
+    'mirroring': (MIRRORED, PROPERTY, f'NIC {A} has port mirroring, which would send '),
+    'own-profile': (WRONG_OWN, None, f'custom property vmfex of the vNIC profile of NIC {A}: '),
+    **{
+        name: (DOMAIN, WRONG[name][0], 'custom property vmfex')
+        for name in (
+            'bare-profile',
+            'seven-octets',
+            'xml-injection',
+            '100-kB-of-braces',
+            'letter-with-accent',
+        )
+    },
+}
 
 
-def test_xml_that_is_not_utf_8_is_one_line(run_hook):
-    assert_fails(
-        run_hook, "the XML of the VM can't be read: 'utf-8' codec can't decode byte 0xfc", xml=LATIN1
-    )
+@pytest.mark.parametrize('xml, vmfex, says', cases(FAIL))
+def test_vm_that_cannot_start_is_one_line(run_hook, xml, vmfex, says):
+    assert_fails(run_hook, says, xml, vmfex=vmfex)
 
 
-@pytest.mark.parametrize(
-    'type, children, says',
-    [
-        ('hostdev', '', "NIC 00:1a:4a:16:01:51 is of type 'hostdev', only a bridge NIC can move to VM-FEX: "),
-        ('bridge', MIRRORING, 'NIC 00:1a:4a:16:01:51 has port mirroring, which would send '),
-        ('bridge', OWN.format('a/b'), 'custom property vmfex of the vNIC profile of NIC 00:1a:4a:16:01:51: '),
-    ],
-    ids=['type', 'mirroring', 'own-profile'],
-)
-def test_nic_that_cannot_move_is_one_line(run_hook, type, children, says):
-    mac = '00:1a:4a:16:01:51'
-    xml = domain_xml(nic_xml(mac, type=type), devices=device_xml(mac, children))
-    assert_fails(run_hook, says, xml, vmfex=None if 'vmfex' in children else PROPERTY)
+@pytest.mark.parametrize('encoding', ['nothing', 'utf-7', 'gb18030', 'utf-8'])
+def test_what_is_not_xml_in_its_encoding_is_refused_with_one_line(encoding):
+    with pytest.raises(Failure, match=f'^{UNREADABLE}.*; a hook that ran before') as e:
+        read_xml(
+            minidom.parseString, f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + b'<a>\xfc</a>'
+        )
+    assert str(e.value).isprintable()
 
 
 def test_link_in_another_hook_point_is_refused(run_hook, tmpdir):
@@ -57,16 +80,13 @@ def test_link_in_another_hook_point_is_refused(run_hook, tmpdir):
 
 @pytest.fixture
 def fake(tmpdir):
-    """Makes a folder to import VDSM from, with modules libvirt, hooking and libvirtconnection."""
+    """Makes a folder to import VDSM from, with these modules libvirt and, if any, hooking."""
 
     def fake(libvirt, hooking=None):
         tmpdir.join('libvirt.py').write(libvirt)
-        for folder in 'vdsm', 'vdsm/common', 'vdsm/hook':
-            tmpdir.mkdir(*folder.split('/'))
-            tmpdir.join(folder, '__init__.py').write('')
-        tmpdir.join('vdsm', 'common', 'libvirtconnection.py').write('')
-        if hooking is not None:
-            tmpdir.join('vdsm', 'hook', 'hooking.py').write(hooking)
+        tmpdir.mkdir('vdsm').mkdir('common').join('libvirtconnection.py').write('')
+        if hooking:
+            tmpdir.mkdir('vdsm', 'hook').join('hooking.py').write(hooking)
         return str(tmpdir)
 
     return fake
@@ -90,18 +110,9 @@ def test_host_without_libvirts_python_binding_is_one_line(run_hook, fake):
     assert_fails(run_hook, 'No module named libvirt: this runs on an oVirt host', vdsm=vdsm)
 
 
-def test_file_that_cannot_be_read_is_one_line(run_hook, fake):
-    hooking = 'def read_domxml():\n    open("/nowhere")\n'
-    assert_fails(
-        run_hook,
-        "[Errno 2] No such file or directory: '/nowhere': check that the file",
-        vdsm=fake('', hooking),
-    )
-
-
 def test_xml_that_is_not_there_is_one_line():
     env = {'PATH': os.environ['PATH'], '_hook_domxml': '/nowhere', 'PYTHONPATH': PLAIN + '/vdsm/hook'}
-    done = subprocess.run([HOOK], env=env, stderr=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run([sys.executable, HOOK], env=env, stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 2
     assert done.stderr.startswith("vmfex: [Errno 2] No such file or directory: '/nowhere': check that")
     check_stderr(done.stderr, failed=True)

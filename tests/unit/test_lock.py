@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 
 import pytest
 
@@ -12,27 +13,24 @@ from vmfex.failure import Failure
 
 @pytest.fixture
 def lock(monkeypatch, tmpdir):
+    """The lock, on a file of the test's own, and with a limit of a second."""
     monkeypatch.setattr(lock_module, 'LOCK', str(tmpdir.join('lock')))
     monkeypatch.setattr(lock_module, 'LOCK_TIMEOUT', 1)
     return lock_module.lock
 
 
-def test_lock_is_waited_for_no_longer_than_the_limit(lock):
+def test_lock_is_waited_for_no_longer_than_the_limit_and_free_again_after_it(lock):
     with lock(), pytest.raises(Failure, match='^another hook has held .*lock for 1 seconds: end it') as e:
         with lock():
             pass
     check_stderr(f'vmfex: {e.value}', failed=True)
-    with lock():
-        pass
-
-
-def test_lock_is_free_for_others_when_it_is_let_go(lock):
-    with lock():
-        with open(lock_module.LOCK) as f:
-            with pytest.raises(OSError):
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with open(lock_module.LOCK) as f:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_limit_does_not_count_for_what_is_done_under_the_lock(lock):
+    with lock():
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_lock_file_of_another_user_will_do(lock, monkeypatch, tmpdir):
