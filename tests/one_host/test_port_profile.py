@@ -1,58 +1,60 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kernels that refuse libvirt's port profile requests, and the library that libvirtd has for them."""
 
+import contextlib
+
 import libvirt
 import pytest
 
-from tests.lab.hosts import EL9_VFS, VFS, VNICS
+from tests.lab.hosts import EL9_VFS
+from tests.lab.kinds import ON_BOTH_KINDS
 from tests.lab.vm import VM
 from tests.messages import matches, rows
 from tests.one_host.test_pool import run_test
+from tests.xml_builders import PLUGGED
 
-FAILED, IN_THE_LOG, REFUSED = rows("libvirt's error")
-# What is refused without the library: the kernel's checks, and kinds of hosts.
-WITHOUT = pytest.mark.parametrize(
-    'kinds, checks',
-    [((VNICS,) * 2, 'A'), ((VNICS,) * 2, 'B'), ((VNICS,) * 2, 'AB'), ((VFS,) * 2, 'AB')],
-    ids=['vnics-A', 'vnics-B', 'vnics-AB', 'vfs-AB'],
-    indirect=['kinds'],
-)
+FAILED, IN_THE_LOG, _ = rows("libvirt's error")
 
 
-@pytest.fixture
-def without_library(alpha):
-    """Restarts alpha's libvirtd without the library, on a kernel with these checks."""
-
-    def restart(checks):
-        alpha.checks, alpha.port_profile = checks, False
-        alpha.restart_libvirtd()
-
-    return restart
+def restart(host, checks, port_profile):
+    """Restart libvirtd with or without the library, on a kernel with these checks."""
+    host.checks, host.port_profile = checks, port_profile
+    host.restart_libvirtd()
 
 
-def libvirtds_log(host):
-    with open(host.path('/var/log/libvirt/libvirtd.log')) as log:
-        return [line.rstrip('\n').rsplit(' : ', 1)[-1] for line in log if ' error : ' in line]
-
-
-@WITHOUT
-def test_without_the_library_the_kernel_refuses_the_vm(fabric, alpha, without_library, checks):
-    without_library(checks)
-    vm = VM()
+@contextlib.contextmanager
+def refused():
     with pytest.raises(libvirt.libvirtError) as error:
-        vm.start(alpha)
+        yield
     assert matches(FAILED, str(error.value))
-    assert [line for line in libvirtds_log(alpha) if matches(IN_THE_LOG, line)]
+
+
+@pytest.mark.parametrize('checks', ['A', 'B'])
+def test_without_the_library_each_check_of_the_kernel_refuses_dynamic_vnics(fabric, alpha, checks):
+    vm, bridged, suspended = VM(), VM(1, profiles=()), VM(2, profiles=('P',))
+    bridged.start(alpha)
+    suspended.start(alpha)
+    suspended.suspend(alpha)
+    restart(alpha, checks, port_profile=False)
+    fabric.forget()
+    with refused():
+        vm.start(alpha)
+    with refused():
+        bridged.plug(alpha, PLUGGED, 'P')
+    with refused():
+        suspended.resume(alpha)
+    with open(alpha.path('/var/log/libvirt/libvirtd.log')) as log:
+        errors = [line.rstrip('\n').rsplit(' : ', 1)[-1] for line in log if ' error : ' in line]
+    assert [line for line in errors if matches(IN_THE_LOG, line)]
     assert fabric.requests(operation='ASSOCIATE') == []
     assert set(alpha.pool_nics().values()) == {0}
 
 
-def test_library_is_taken_up_by_a_restart_of_libvirtd(fabric, alpha, without_library):
-    without_library('')
+def test_library_is_taken_up_by_a_restart_of_libvirtd(fabric, alpha):
+    restart(alpha, '', port_profile=False)
     old, new = VM(1), VM(2)
     old.start(alpha)
-    alpha.checks, alpha.port_profile = 'AB', True
-    alpha.restart_libvirtd()
+    restart(alpha, 'AB', port_profile=True)
     assert old.runs_on(alpha)
     new.start(alpha)
     for vm in old, new:
@@ -61,47 +63,23 @@ def test_library_is_taken_up_by_a_restart_of_libvirtd(fabric, alpha, without_lib
 
 
 @pytest.mark.parametrize('kinds', [(EL9_VFS,) * 2], ids=[EL9_VFS], indirect=True)
-def test_vfs_need_the_library_when_the_kernel_checks_the_port_profiles_size(fabric, alpha):
+def test_vfs_need_the_library_when_the_kernel_checks_the_port_profiles_size(alpha):
     vm = VM(profiles=('P',))
     vm.start(alpha)
     vm.stop(alpha)
-    alpha.checks = 'AB'
-    alpha.restart_libvirtd()
-    with pytest.raises(libvirt.libvirtError) as error:
+    restart(alpha, 'AB', port_profile=False)
+    with refused():
         vm.start(alpha)
-    assert matches(FAILED, str(error.value))
     # Such a name has 40 bytes with its end.
     VM(2, profiles=('p' * 39,)).start(alpha)
 
 
-def test_plug_and_resume_are_refused_as_well(alpha, without_library):
-    vm, suspended = VM(1, profiles=()), VM(2, profiles=('P',))
-    vm.start(alpha)
-    suspended.start(alpha)
-    suspended.suspend(alpha)
-    without_library('AB')
-    vm.add_profile('00:1a:4a:16:01:99', 'P')
-    for action in (lambda: vm.plug(alpha, '00:1a:4a:16:01:99'), lambda: suspended.resume(alpha)):
-        with pytest.raises(libvirt.libvirtError) as error:
-            action()
-        assert matches(FAILED, str(error.value))
-
-
-def test_what_libvirt_says_when_the_fabric_refuses(fabric, alpha):
-    fabric.refuse('*')
-    with pytest.raises(libvirt.libvirtError) as error:
-        VM().start(alpha)
-    assert matches(REFUSED, str(error.value))
-    assert not matches(FAILED, str(error.value))
-
-
-@pytest.mark.parametrize(
-    'kinds, who', [((VNICS,) * 2, 'dynamic vNICs'), ((VFS,) * 2, 'VFs on EL10')], indirect=['kinds']
-)
-def test_test_says_what_needs_the_library_and_whether_libvirtd_has_it(alpha, without_library, who):
+@ON_BOTH_KINDS
+def test_test_says_what_needs_the_library_and_whether_libvirtd_has_it(alpha):
+    who = 'VFs on EL10' if alpha.pfs() else 'dynamic vNICs'
     line = f'{who} need vdsm-hook-vmfex-libvirt: libvirtd has loaded its library'
     assert line in run_test(alpha, VM().xml)[1]
-    without_library('AB')
+    restart(alpha, 'AB', port_profile=False)
     assert line.replace('has', 'has not') in run_test(alpha, VM().xml)[1]
     alpha.kill_libvirtd()
     alpha.run('rm', '-f', '/run/libvirtd.pid')

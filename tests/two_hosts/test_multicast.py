@@ -7,7 +7,6 @@ solicitation, RFC 4861): who pings it from the fabric proves it.
 """
 
 import libvirt
-import pytest
 
 from tests.lab import guest
 from tests.lab.vm import VM
@@ -40,10 +39,10 @@ def test_guest_with_a_static_ipv6_address_is_found_from_the_fabric(alpha, beta, 
             answers(vm, beta, PLUGGED)
 
 
-@pytest.mark.parametrize('model', ['virtio', 'e1000', 'e1000e', 'rtl8139'])
-def test_nic_of_each_model_starts(alpha, model):
-    vm = VM(profiles=('P',), nics=1)
-    vm.xml = vm.xml.replace('<model type="virtio"/>', f'<model type="{model}"/>')
-    vm.start(alpha)
-    [nic] = vm.nics(alpha).values()
-    assert nic.find('model').get('type') == model and nic.get('trustGuestRxFilters') == 'yes'
+def test_nic_of_each_model_starts(alpha):
+    for number, model in enumerate(('virtio', 'e1000', 'e1000e', 'rtl8139')):
+        vm = VM(number, profiles=('P',), nics=1)
+        vm.xml = vm.xml.replace('<model type="virtio"/>', f'<model type="{model}"/>')
+        vm.start(alpha)
+        [nic] = vm.nics(alpha).values()
+        assert nic.find('model').get('type') == model and nic.get('trustGuestRxFilters') == 'yes'

@@ -5,7 +5,7 @@ VDSM's own Vm with the hook: what VDSM makes of a VM on VM-FEX, and what it does
 Where a test shows a limit of VDSM that the README names, it fails with a VDSM that does better.
 """
 
-import os
+import itertools
 import re
 import stat
 
@@ -14,10 +14,11 @@ import pytest
 
 from tests.hook import HOOK
 from tests.lab import guest
+from tests.lab.networks import network_xml
 from tests.lab.real_vdsm import Vdsm, VdsmError, device_xml, vm_xml, why_not
 from tests.lab.vm import VM
 from tests.vdsm_runner import HookError, run_hooks
-from tests.xml_builders import PLUGGED, UNFIT
+from tests.xml_builders import MIRRORING, PLUGGED, UNFIT
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -32,13 +33,8 @@ def make_vm(form):
 
 @pytest.fixture
 def vdsm(alpha, tmp_path):
+    """VDSM on alpha."""
     with Vdsm(alpha, str(tmp_path / 'vdsm.log')) as vdsm:
-        yield vdsm
-
-
-@pytest.fixture
-def vdsm_beta(beta, tmp_path):
-    with Vdsm(beta, str(tmp_path / 'vdsm-beta.log')) as vdsm:
         yield vdsm
 
 
@@ -64,53 +60,36 @@ def test_vm_is_created_and_its_nic_updated_also_by_a_vdsm_that_restarted(fabric,
     assert len(fabric.requests()) == 2
     vdsm.update(vm.uuid, device_xml(vm.macs[3], link='down'))
     assert vm.link(alpha, vm.macs[3]) == 'down'
+    with pytest.raises(VdsmError, match=REFUSED):  # only the VDSM that started the VM can do that
+        vdsm.unplug(vm.uuid, device_xml(mac))
+    assert mac in vm.vic_nics(alpha)
 
 
-@BOTH_FORMS
-def test_lines_in_vdsm_log_are_found_by_the_readmes_grep(vdsm, form):
-    vm, other = make_vm(form), VM(1, profiles=())
-    vdsm.create(vm_xml(vm))
-    vdsm.create(vm_xml(other))  # it has such a line, too, with nothing in it
+def test_hooks_lines_are_in_vdsms_log_and_its_error_in_the_engines_event(alpha, vdsm):
+    wrong = VM(2)
+    wrong.vmfex = "{'00:1a:4a:16:02:51':'caf\u00e9'}"
+    status, message = vdsm.create(vm_xml(wrong))
+    assert status == 'Down'
+    assert message.startswith(
+        "Hook Error: (b\"vmfex: custom property vmfex of the VM, for 00:1a:4a:16:02:51: "
+        "'caf\\xc3\\xa9' is not a port profile: "
+    )
+    assert alpha.conn.listAllNetworks() == []
+    vdsm.create(vm_xml(VM()))
+    vdsm.create(vm_xml(VM(1, profiles=())))  # it has such a line, too, with nothing in it
     assert len(re.findall(r"/50_vmfex: rc=0 err=b''\n", vdsm.log())) == 1
-    [line] = vdsm.hook_lines()
+    error, line = vdsm.hook_lines()
+    assert re.search(r'/50_vmfex: rc=2 err=b"vmfex: ', error)
     assert re.search(r"/50_vmfex: rc=0 err=b'vmfex: NIC .* Profile1; removed: .*\\nvmfex: .*\\n'$", line)
 
 
-def test_error_in_the_engines_event_is_the_hooks_line_as_bytes(alpha, vdsm):
-    vm = VM()
-    vm.vmfex = "{'00:1a:4a:16:00:51':'caf\u00e9'}"
-    status, message = vdsm.create(vm_xml(vm))
-    assert status == 'Down'
-    assert message.startswith(
-        "Hook Error: (b\"vmfex: custom property vmfex of the VM, for 00:1a:4a:16:00:51: "
-        "'caf\\xc3\\xa9' is not a port profile: "
-    )
-    assert re.search(r'/50_vmfex: rc=2 err=b"vmfex: ', vdsm.hook_lines()[0])
-    assert alpha.conn.listAllNetworks() == []
-
-
 def test_vm_with_port_mirroring_on_vmfex_does_not_start(alpha, vdsm):
-    vm = VM()
-    mirroring = (
-        '<ovirt-vm:portMirroring><ovirt-vm:network>ovirtmgmt</ovirt-vm:network>'
-        '</ovirt-vm:portMirroring></ovirt-vm:device>'
-    )
-    xml = vm_xml(vm).replace('</ovirt-vm:device>', mirroring, 1)
-    status, message = vdsm.create(xml)
+    vm, end = VM(), '</ovirt-vm:device>'
+    status, message = vdsm.create(vm_xml(vm).replace(end, MIRRORING + end, 1))
     assert status == 'Down' and f'NIC {vm.macs[0]} has port mirroring' in message
     # Port mirroring of a NIC that stays on its bridge does not matter.
-    xml = re.sub(f'(mac_address="{vm.macs[3]}">)</ovirt-vm:device>', r'\1' + mirroring, vm_xml(vm))
-    assert vdsm.create(xml) == ['Up', None]
-
-
-def test_wrong_vnic_profile_of_a_running_nic_is_refused_at_its_next_start_only(alpha, vdsm):
-    vm = VM(profiles=(), own=('Profile1',))
-    vdsm.create(vm_xml(vm))
-    vdsm.update(vm.uuid, device_xml(vm.macs[0], own='a&amp;b', link='down', extra=UNFIT))
-    assert vm.link(alpha, vm.macs[0]) == 'down' and alpha.pool_nics()['eth3'] == 1
-    assert 'it stays on port profile Profile1' in vdsm.hook_lines()[-1]
-    status, message = vdsm.create(vm_xml(VM(1, profiles=(), own=('a&amp;b',))))
-    assert status == 'Down' and 'custom property vmfex of the vNIC profile of NIC' in message
+    bridged = f'mac_address="{vm.macs[3]}">'
+    assert vdsm.create(vm_xml(vm).replace(bridged, bridged + MIRRORING)) == ['Up', None]
 
 
 def test_nic_is_plugged_and_unplugged_by_the_vdsm_that_started_the_vm(alpha, vdsm, tmp_path):
@@ -127,103 +106,61 @@ def test_nic_is_plugged_and_unplugged_by_the_vdsm_that_started_the_vm(alpha, vds
         assert PLUGGED not in vm.nics(alpha)
 
 
-def test_nic_cannot_be_unplugged_after_vdsm_restarted(alpha, vdsm):
-    vm = VM()
+@BOTH_FORMS
+def test_vm_migrates_is_updated_there_and_not_unplugged(fabric, alpha, beta, vdsm, tmp_path, form):
+    vm = make_vm(form)
     vdsm.create(vm_xml(vm))
-    vdsm.restart()
-    vdsm.recover(vm.uuid)
-    with pytest.raises(VdsmError, match=REFUSED):
-        vdsm.unplug(vm.uuid, device_xml(vm.macs[0]))
-    assert vm.macs[0] in vm.vic_nics(alpha)
+    xml = vm.on(alpha).XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)
+    with Vdsm(beta, str(tmp_path / 'vdsm-beta.log')) as vdsm_beta:
+        net = beta.conn.networkDefineXML(network_xml(beta.pool, mode='bridge'))
+        with pytest.raises(VdsmError, match="Hook Error: .*network direct-pool is not the hook's"):
+            vdsm_beta.expect(xml)
+        net.undefine()
+        assert vdsm_beta.expect(xml) is True
+        vm.migrate(alpha, beta, hook=False)
+        assert vdsm_beta.arrived(vm.uuid)[0] == 'Up'
+        assert fabric.ports(beta, 'ASSOCIATE') == vm.ports(vm.vic_nics(beta))
+        mac, own = vm.macs[0], None if vm.vmfex else 'Profile1'
+        vdsm_beta.update(vm.uuid, device_xml(mac, 'storage', own, link='down', extra=UNFIT))
+        assert vm.link(beta, mac) == 'down' and beta.pool_nics()['eth13'] == 1
+        with pytest.raises(VdsmError, match=REFUSED):
+            vdsm_beta.unplug(vm.uuid, device_xml(mac))
 
 
 @BOTH_FORMS
-def test_vm_migrates_is_updated_there_and_not_unplugged(fabric, alpha, beta, vdsm, vdsm_beta, form):
-    vm = make_vm(form)
+def test_vm_resumes_after_a_reboot_that_renamed_the_nics(fabric, alpha, vdsm, tmp_path, form):
+    """On its port profiles of before, though it has none in the engine by now."""
+    vm, memory = make_vm(form), str(tmp_path / 'memory')
     vdsm.create(vm_xml(vm))
-    domain = vm.on(alpha)
-    assert vdsm_beta.expect(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)) is True
-    vm.migrate(alpha, beta, hook=False)
-    assert vdsm_beta.arrived(vm.uuid)[0] == 'Up'
-    assert fabric.ports(beta, 'ASSOCIATE') == vm.ports(vm.vic_nics(beta))
-    mac, own = vm.macs[0], None if vm.vmfex else 'Profile1'
-    vdsm_beta.update(vm.uuid, device_xml(mac, 'storage', own, link='down', extra=UNFIT))
-    assert vm.link(beta, mac) == 'down' and beta.pool_nics()['eth13'] == 1
-    with pytest.raises(VdsmError, match=REFUSED):
-        vdsm_beta.unplug(vm.uuid, device_xml(mac))
-
-
-def test_migration_to_a_host_without_nics_is_refused(alpha, beta, vdsm, vdsm_beta):
-    vm = VM()
-    vdsm.create(vm_xml(vm))
-    for nic in beta.pool:
-        beta.remove_nic(nic)
-    with pytest.raises(VdsmError, match='Hook Error: .*direct-pool has 0 free NICs of 0, this VM'):
-        vdsm_beta.expect(vm.on(alpha).XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE))
-    assert vm.runs_on(alpha)
-
-
-@BOTH_FORMS
-def test_vm_is_suspended_and_resumed(fabric, alpha, vdsm, tmp_path, form):
-    vm = make_vm(form)
-    vdsm.create(vm_xml(vm))
-    vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
+    vdsm.suspend(vm.uuid, memory)
     assert set(alpha.pool_nics().values()) == {0}
-    alpha.conn.networkLookupByName('direct-pool').destroy()
-    fabric.forget()
-    assert vdsm.resume(vm_xml(vm), str(tmp_path / 'memory')) == ['Up', None]
-    assert fabric.ports(alpha, 'ASSOCIATE') == vm.ports(vm.vic_nics(alpha))
-
-
-def test_vm_resumes_without_a_pool_though_its_vnic_profiles_changed_while_it_ran(
-    fabric, alpha, vdsm, tmp_path
-):
-    vm = VM(profiles=(), own=('Profile1', 'Profile2'))
-    vdsm.create(vm_xml(vm))
-    vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
-    pool = alpha.net
-    pool.destroy()
-    pool.undefine()
-    fabric.forget()
-    assert vdsm.resume(vm_xml(VM(profiles=())), str(tmp_path / 'memory')) == ['Up', None]
-    assert fabric.ports(alpha, 'ASSOCIATE') == vm.ports(vm.vic_nics(alpha))
-
-
-def test_vm_resumes_on_vmfex_nics_where_a_name_in_the_pool_is_the_hosts_own_by_now(alpha, vdsm, tmp_path):
-    vm = VM(profiles=(), own=('Profile1', 'Profile2'))
-    vdsm.create(vm_xml(vm))
-    vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
     renamed = {f'eth{i}': f'eth{i + 1}' for i in range(3, 12)}
     vdsm.restart(lambda: alpha.reboot(renamed, own='eth3'))
+    fabric.forget()
     own = alpha.mac('eth3')
     assert list(alpha.pool_nics())[0] == 'eth3'  # autostarted, and waiting for a VM
-    assert vdsm.resume(vm_xml(VM(profiles=())), str(tmp_path / 'memory')) == ['Up', None]
+    assert vdsm.resume(vm_xml(VM(profiles=())), memory) == ['Up', None]
+    assert fabric.ports(alpha, 'ASSOCIATE') == vm.ports(vm.vic_nics(alpha))
     assert sorted(vm.vic_nics(alpha).values()) == ['eth4', 'eth5']
     assert alpha.mac('eth3') == own
 
 
-def test_vm_resumes_on_its_bridge_though_an_update_gave_its_nic_a_port_profile(alpha, vdsm, tmp_path):
-    """VDSM passes the suspended VM's XML with that property, and does not use what comes out."""
-    vm = VM(profiles=())
-    vdsm.create(vm_xml(vm))
+def test_resume_is_refused_where_no_nic_is_free_but_not_that_of_a_bridged_vm(alpha, vdsm, tmp_path):
+    vm, bridged = VM(profiles=(), own=('Profile1',)), VM(1, profiles=())
+    for each in vm, bridged:
+        vdsm.create(vm_xml(each))
+    # VDSM passes the suspended VM's XML with this property, and does not use what comes out.
     for _ in 'of the NIC', 'in the XML':  # VDSM writes what it had before
-        vdsm.update(vm.uuid, device_xml(vm.macs[0], own='Later'))
-    assert '>Later</ovirt-vm:vmfex>' in vm.on(alpha).XMLDesc()
-    vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
+        vdsm.update(bridged.uuid, device_xml(bridged.macs[0], own='Later'))
+    assert '>Later</ovirt-vm:vmfex>' in bridged.on(alpha).XMLDesc()
+    for each in vm, bridged:
+        vdsm.suspend(each.uuid, str(tmp_path / each.name))
     for nic in alpha.pool:
         alpha.remove_nic(nic)
-    assert vdsm.resume(vm_xml(vm), str(tmp_path / 'memory')) == ['Up', None]
-    assert vm.vic_nics(alpha) == {}
-
-
-def test_resume_is_refused_where_no_nic_is_free(alpha, vdsm, tmp_path):
-    vm = VM(profiles=(), own=('Profile1',))
-    vdsm.create(vm_xml(vm))
-    vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
-    for nic in alpha.pool:
-        alpha.remove_nic(nic)
-    status, message = vdsm.resume(vm_xml(VM(profiles=())), str(tmp_path / 'memory'))
+    status, message = vdsm.resume(vm_xml(VM(profiles=())), str(tmp_path / vm.name))
     assert status == 'Down' and 'direct-pool has 0 free NICs of 0, this VM needs 1' in message
+    assert vdsm.resume(vm_xml(bridged), str(tmp_path / bridged.name)) == ['Up', None]
+    assert bridged.vic_nics(alpha) == {}
 
 
 # The tests' own runner of hooks does what VDSM's does.
@@ -237,14 +174,14 @@ POINTS = {
     'before_nic_hotplug': NIC,
     'before_update_device': NIC,
 }
+OF_A_NIC = ('before_nic_hotplug', 'before_update_device')
 PROBE = '#!/bin/sh\nenv -0 > {}/env; chmod 666 {}/env\n'
 SAY = '#!/bin/sh\nprintf "{0}: caf\\303\\251 \\377\\r\\n" >&2; {2} exit {1}\n'
 
 
 def write_hook(path, text):
-    with open(path, 'w') as f:
-        f.write(text)
-    os.chmod(path, stat.S_IRWXU)
+    path.write_text(text)
+    path.chmod(stat.S_IRWXU)
 
 
 VM_ID = '8b3f4a4e-6d0c-4f59-9a3e-0b9c4d3c7e11'
@@ -267,17 +204,17 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize('point', POINTS)
-def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path, point):
-    for number, (vms, nics, others) in enumerate(RUNS):
+def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path):
+    for number, (point, run) in enumerate(itertools.product(POINTS, RUNS)):
+        vms, nics, others = run
         hooks, scratch = tmp_path / f'hooks{number}', tmp_path / f'scratch{number}'
         (hooks / point).mkdir(parents=True)
         scratch.mkdir()
         (hooks / point / '50_vmfex').symlink_to(HOOK)
         (hooks / point / '20_not_executable').write_text('no')
-        write_hook(str(hooks / point / '10_probe'), PROBE.format(tmp_path, tmp_path))
+        write_hook(hooks / point / '10_probe', PROBE.format(tmp_path, tmp_path))
         for name, status, more in others:
-            write_hook(str(hooks / point / name), SAY.format(name, status, more))
+            write_hook(hooks / point / name, SAY.format(name, status, more))
         vm_custom = {'other': 'x', 'vmfex': vms} if vms else {'other': 'x'}
         nic_custom = {'vmfex': nics} if nics else {}
 
@@ -285,21 +222,15 @@ def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path, point):
         xml, error, left = vdsm.run_hooks(point, POINTS[point], VM_ID, vm_custom, nic_custom, str(scratch))
         theirs = environment(tmp_path)
 
-        of_a_nic = point in ('before_nic_hotplug', 'before_update_device')
+        custom = {**nic_custom, **vm_custom} if point in OF_A_NIC else vm_custom
+        command = alpha.hook_command()
+        our_xml, our_error, our_left = None, None, []
         try:
-            our_xml, _ = run_hooks(
-                str(hooks / point),
-                POINTS[point],
-                dict(nic_custom, **vm_custom) if of_a_nic else vm_custom,
-                VM_ID,
-                alpha.hook_command(),
-                alpha.vdsm,
-            )
-            our_error, our_left = None, []
+            our_xml, _ = run_hooks(str(hooks / point), POINTS[point], custom, VM_ID, command, alpha.vdsm)
         except HookError as e:
-            our_xml, our_error, our_left = None, f'Hook Error: {(e.err,)!r}', e.left
-        assert environment(tmp_path) == theirs, RUNS[number]
-        assert (xml, error, len(left)) == (our_xml, our_error, len(our_left)), RUNS[number]
+            our_error, our_left = f'Hook Error: {(e.err,)!r}', e.left
+        assert environment(tmp_path) == theirs, (point, run)
+        assert (xml, error, len(left)) == (our_xml, our_error, len(our_left)), (point, run)
 
 
 def environment(folder):
