@@ -10,15 +10,17 @@ hooksdir := $(libexecdir)/vdsm/hooks
 PYTHON := /usr/bin/python3
 # How many files of tests run side by side: they wait more than they work.
 JOBS := $(shell echo $$(($$(nproc) + 1)))
+CFLAGS ?= -O2 -g
+LIBRARY := build/libvmfex-port-profile.so
 HOOKS := $(wildcard hooks/*/50_vmfex)
 DIST := $(NAME)-$(VERSION).tar.gz
 # Only EL's rpm knows what is installed; Debian's has no packages in its database.
 RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps)
 
-.PHONY: help install uninstall dist rpm check unit check-on demo lab bench lint clean deps
+.PHONY: help install uninstall port-profile dist rpm check unit check-on demo lab bench lint clean deps
 
 help: ## show this
-	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-11s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-13s%s\n", $$1, $$2}'
 
 install: ## install the hook, below DESTDIR
 	for hook in $(HOOKS); do \
@@ -32,6 +34,13 @@ install: ## install the hook, below DESTDIR
 uninstall: ## remove the installed hook, below DESTDIR
 	for hook in $(HOOKS); do rm -f "$(DESTDIR)$(hooksdir)/$${hook#hooks/}"; done
 	rm -rf "$(DESTDIR)$(hooksdir)/vmfex"
+
+port-profile: $(LIBRARY) ## build the library for libvirtd; needs gcc, pkg-config and libnl's headers
+
+$(LIBRARY): port-profile/port_profile.c
+	@mkdir -p $(dir $@)
+	$(CC) -Wall -Wextra $(CFLAGS) $$(pkg-config --cflags libnl-3.0) -fPIC -shared $(LDFLAGS) -o $@ $< \
+	    $$(pkg-config --libs libnl-3.0) -ldl
 
 dist: ## make the source archive
 	git archive --prefix=$(NAME)-$(VERSION)/ -o $(DIST) HEAD
