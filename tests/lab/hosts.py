@@ -93,6 +93,7 @@ class Host:
         self.vdsm = find_vdsm()
         self.pool = list(pool or ('eth{}'.format(10 * number + i) for i in range(3, 12)))
         self.kind = kind
+        self.migration_uri = 'unix://' + self.path('/run/migration')
         self.libvirtd = None
         self._conn = None
         self._peers = itertools.count()
