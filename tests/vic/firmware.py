@@ -29,6 +29,8 @@ WANTS_COMPLETION = 1 << 13  # in a sent packet's descriptor
 SUCCESS, EINVAL, ECMDUNKNOWN, EINPROGRESS = 0, 1, 5, 12
 # The configuration that DEV_SPEC tells: flags, send and receive descriptors, MTU, and zeros.
 SPEC = struct.pack('<IIIH', 0, 64, 64, 1500).ljust(256, b'\0')
+# Of PACKET_FILTER.
+MULTICAST, PROMISCUOUS = 2, 8
 # What INIT_PROV_INFO2 brings: the kind is Cisco's OUI and 4, the rest are records by these types.
 PROVISIONING = bytes.fromhex('00000c04')
 PROFILE, MAC, VM_UUID = 0, 1, 9
@@ -92,6 +94,7 @@ class Vnic(Device):
     def reset(self):
         self._pending = set()
         self._notify = None
+        self._filter = 0
         self._enabled = False
         self._associated = bool(self.mac)
         self._result, self._slow = SUCCESS, False
@@ -186,11 +189,18 @@ class Vnic(Device):
     def _capability(self, command, _):
         return SUCCESS if command & 0x3FFF in OPTIONAL else ECMDUNKNOWN
 
+    def takes(self, mac):
+        """Tell whether the driver gets packets for a multicast address."""
+        return bool(self._filter & PROMISCUOUS or self._filter & MULTICAST and mac in self.addresses)
+
     def _spec(self, offset, size):
         return int.from_bytes(SPEC[offset : offset + size], 'little')
 
     def _mac_address(self, *_):
         return int.from_bytes(octets(self.mac or '00:00:00:00:00:00'), 'little')
+
+    def _set_filter(self, kinds, _):
+        self._filter = kinds
 
     def _add_address(self, address, _):
         self.addresses.add(text(address.to_bytes(8, 'little')[:6]))
@@ -229,12 +239,13 @@ class Vnic(Device):
             records[kind] = information[position + 4 : position + 4 + length]
             position += 4 + length
         vm = str(uuid.UUID(records[VM_UUID].rstrip(b'\0').decode()))
-        self._wanted = Request('ASSOCIATE', records[PROFILE].rstrip(b'\0').decode(), text(records[MAC]), vm)
+        self._wanted = Request(None, records[PROFILE].rstrip(b'\0').decode(), text(records[MAC]), vm)
 
-    def _associate(self, *_):
-        self.requests.append(self._wanted)
-        self._associated = self._wanted.profile not in self.fabric.refused
-        self._result = SUCCESS if self._associated else EINVAL
+    def _associate(self, active, _):
+        self.requests.append(self._wanted._replace(operation='ASSOCIATE' if active else 'PREASSOCIATE_RR'))
+        refused = self._wanted.profile in self.fabric.refused
+        self._associated = bool(active) and not refused
+        self._result = EINVAL if refused else SUCCESS
         self._slow = True
         self._tell_link()
 
@@ -266,7 +277,7 @@ COMMANDS = {
     1: None,  # MCPU_FW_INFO
     2: Vnic._spec,
     4: None,  # STATS_DUMP
-    7: None,  # PACKET_FILTER
+    7: Vnic._set_filter,
     9: Vnic._mac_address,
     12: Vnic._add_address,
     13: Vnic._delete_address,
