@@ -17,7 +17,7 @@ DIST := $(NAME)-$(VERSION).tar.gz
 # Only EL's rpm knows what is installed; Debian's has no packages in its database.
 RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps)
 
-.PHONY: help install uninstall port-profile dist rpm check unit check-on demo lab bench lint clean deps
+.PHONY: help install uninstall port-profile dist rpm check unit vic check-on demo lab bench lint clean deps
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-13s%s\n", $$1, $$2}'
@@ -56,7 +56,13 @@ unit: ## run the tests that need neither root nor libvirt, in seconds; installs 
 	    { echo "make unit: pytest is missing, install python3-pytest (and python3-hypothesis)"; exit 1; } >&2
 	$(PYTHON) -m pytest tests/unit
 
-check-on: ## run make check in a tree of another Debian release: make check-on SUITE=trixie
+vic: ## run VMs on the real enic driver and an emulated VIC, as root; needs QEMU 10.1
+	@[ "$$(id -u)" -eq 0 ] || { echo "make vic: run this as root" >&2; exit 1; }
+	@tests/install-deps vic
+	@$(MAKE) --no-print-directory port-profile
+	$(PYTHON) -m pytest tests/vic
+
+check-on: ## run make check and make vic in a tree of another Debian release: make check-on SUITE=trixie
 	@exec tests/check-on "$(SUITE)"
 
 demo: ## show the hook at work on a sample VM and an example host, as root

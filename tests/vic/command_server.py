@@ -14,8 +14,9 @@ class Server(socketserver.ThreadingMixIn, SimpleXMLRPCServer):
 
 def run(argv, env):
     """Run a command. Returns its exit status and what it wrote to stdout and stderr."""
-    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    return done.returncode, *(output.decode('utf-8', 'backslashreplace') for output in (done.stdout, done.stderr))
+    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True)
+    out, err = (output.decode('utf-8', 'backslashreplace') for output in (done.stdout, done.stderr))
+    return done.returncode, out, err
 
 
 if __name__ == '__main__':

@@ -69,6 +69,11 @@ exec env --ignore-signal=CHLD sleep infinity
 """
 
 
+def has_vfio_user():
+    """Tell whether QEMU can have devices that other processes serve."""
+    return '"vfio-user-pci"' in subprocess.check_output(['qemu-system-x86_64', '-device', 'help'], text=True)
+
+
 def find_kernel():
     """Return the path of Debian's kernel that has the driver (the cloud kernel has not), None without one."""
     drivers = glob.glob('/lib/modules/*/kernel/drivers/net/ethernet/cisco/enic/enic.ko*')
@@ -112,6 +117,7 @@ class Machine:
             [*self._qemu(kernel, initrd), *self._devices()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         return self
@@ -154,7 +160,7 @@ class Machine:
     def wait_until_up(self):
         console = []
         for line in self.qemu.stdout:
-            if line == 'ready\n':
+            if line.endswith('ready\n'):
                 return
             console.append(line)
         raise RuntimeError('{} does not boot:\n{}'.format(self.name, ''.join(console)))

@@ -21,7 +21,7 @@ from tests.lab.hosts import CAPABILITIES, Host
 from tests.lab.vm import VM
 from tests.lab.wait import wait_for
 from tests.vic.firmware import Fabric, Request, Vnic
-from tests.vic.machine import Machine
+from tests.vic.machine import Machine, find_kernel, has_vfio_user
 from tests.xml_builders import PLUGGED, UNFIT, engine_nic_xml
 
 ZERO = '00:00:00:00:00:00'
@@ -31,6 +31,10 @@ LIBRARY = os.path.join(TREE, 'build', 'libvmfex-port-profile.so')
 @pytest.fixture(scope='module')
 def shared():
     """A folder that all machines share, also for the hooks' temporary files; with a network of its own."""
+    if not has_vfio_user():
+        pytest.skip('QEMU has no vfio-user-pci: that came with 10.1')
+    if not find_kernel():
+        pytest.skip('no kernel with the enic driver in /boot: Debian has it in linux-image-amd64')
     os.unshare(os.CLONE_NEWNET)
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
     with tempfile.TemporaryDirectory(prefix='vmfex-vic-') as folder:
