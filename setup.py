@@ -17,6 +17,7 @@ def read(name):
 os.chdir(HERE)
 setup(
     name='vdsm-hook-vmfex',
+    url=re.search('^URL: *(.*)', read('vdsm-hook-vmfex.spec'), re.MULTILINE).group(1),
     version=re.search('^Version: *(.*)', read('vdsm-hook-vmfex.spec'), re.MULTILINE).group(1),
     description="VDSM hook that puts a VM's NICs on Cisco VM-FEX",
     long_description=read('README.md'),

@@ -14,9 +14,7 @@ from tests.hook import HOOKS, INSTALLED, TESTS, TREE
 
 def pytest_report_header(config):
     vdsm = vdsm_runner.find_vdsm()
-    return 'VDSM: {}'.format(
-        'installed' if vdsm is None else 'the plain fake' if vdsm == vdsm_runner.PLAIN else vdsm
-    )
+    return f"VDSM: {'installed' if vdsm is None else 'the plain fake' if vdsm == vdsm_runner.PLAIN else vdsm}"
 
 
 @pytest.fixture(scope='session')
@@ -83,12 +81,19 @@ def source_tree(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def rpm(source_tree):
-    """The path of the RPM."""
+    """The path of the hook's RPM."""
     done = subprocess.run(
         ['make', '-s', 'rpm'], cwd=source_tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert done.returncode == 0, done.stdout.decode()
     [path] = glob.glob(source_tree + '/rpmbuild/RPMS/noarch/*.rpm')
+    return path
+
+
+@pytest.fixture(scope='session')
+def library_rpm(rpm):
+    """The path of the RPM with libvirtd's library."""
+    [path] = glob.glob(os.path.dirname(rpm) + '/../*/vdsm-hook-vmfex-libvirt-[0-9]*.rpm')
     return path
 
 

@@ -17,9 +17,9 @@ from tests.vdsm_runner import run_hooks
 
 def show(title, text):
     print(
-        '\n\033[1m{}\033[0m\n\n{}'.format(title, text.rstrip())
+        f'\n\x1b[1m{title}\x1b[0m\n\n{text.rstrip()}'
         if sys.stdout.isatty()
-        else '\n== {}\n\n{}'.format(title, text.rstrip())
+        else f'\n== {title}\n\n{text.rstrip()}'
     )
 
 
@@ -57,7 +57,7 @@ def main():
         sysfs.add('eth0', '00:25:b5:00:00:01', device=VNIC)
         sysfs.add('ovirtmgmt', '00:25:b5:00:00:01', vendor=None)
         for i in range(3, 12):
-            sysfs.add('eth{}'.format(i))
+            sysfs.add(f'eth{i}')
         mount('-t', 'tmpfs', 'tmpfs', '/run')
         os.mkdir('/run/vdsm')
         for folder in 'class/net', 'devices':

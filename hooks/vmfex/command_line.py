@@ -10,14 +10,14 @@ from vmfex import nics
 from vmfex.custom_property import parse_either
 from vmfex.elements import attribute, content, find, read_xml
 from vmfex.failure import Failure, exit_on_failure
-from vmfex.host import read_nics
+from vmfex.host import DYNAMIC_VNIC, VF, kind_of, read_nics
 from vmfex.libvirt_connection import libvirt_connection
 from vmfex.pool import look, plan
 
-SAMPLE_PROPERTY = "{'00:1a:4a:16:01:51': 'Profile1'}"
 SAMPLE = """\
 <interface type="bridge"><mac address="00:1a:4a:16:01:51"/><source bridge="ovirtmgmt"/>\
 <filterref filter="vdsm-no-mac-spoofing"/><mtu size="1500"/></interface>"""
+NEED_LIBRARY = {DYNAMIC_VNIC: "dynamic vNICs", VF: "VFs on EL10"}
 WOULD_LOG = "would log: vmfex: {}"
 
 
@@ -30,7 +30,7 @@ def run(arguments, manual):
     if arguments == ['--help']:
         lines = [manual.strip()]
     elif arguments == ['--test']:
-        lines = show(minidom.parseString(SAMPLE), value or SAMPLE_PROPERTY)
+        lines = show(minidom.parseString(SAMPLE), value or "{'00:1a:4a:16:01:51': 'Profile1'}")
     elif len(arguments) == 2 and arguments[0] == '--test':
         file = sys.stdin.buffer if arguments[1] == '-' else arguments[1]
         lines = show(read_xml(minidom.parse, file), value)
@@ -50,37 +50,40 @@ def write(line):
 
 
 def show(doc, value):
-    """
-    Give lines on what a VM's start with that property would do, to a domain or to an interface, and to
-    this host's pool. Raises Failure where the VM would be refused.
-    """
+    """Give lines on what a VM's start would do to it and to this host. Raises Failure if it is refused."""
     root, before = doc.documentElement, lines_of(doc)
     yield f"vmfex={value}"
     macs = [nics.mac_of(nic) for nic in nics.find_nics(root) if nic.getAttribute('type') == 'bridge']
     _, log = nics.move_all(root, parse_either(value, macs))
     yield from difflib.unified_diff(before, lines_of(doc), 'as it is', 'as it would start', lineterm='')
     yield from map(WOULD_LOG.format, log)
-    yield f"VM-FEX NICs of this host: {' '.join(read_nics().vmfex) or 'none'}"
+    vmfex = read_nics().vmfex
+    yield f"VM-FEX NICs of this host: {' '.join(vmfex) or 'none'}"
+    for kind in sorted(set(map(kind_of, vmfex))):
+        yield f"{NEED_LIBRARY[kind]} need vdsm-hook-vmfex-libvirt: libvirtd {look_for_library()} its library"
     needed = len(nics.find_on_pool(root))
     with libvirt_connection() as conn:
         pool, host = look(conn)
         yield from (f"not usable: {fault}" for fault in host.vmfex.values() if fault)
-        # A VM that runs on this host would give back its NICs before it starts.
-        for nic in find_own_nics(conn, root):
-            pool.used.discard(nic)
-            host.vmfex[nic] = ''
+        for domain in conn.listAllDomains():
+            if domain.UUIDString() in map(content, find(root, 'uuid')):  # it would give back its NICs first
+                own = nics.find_on_pool(minidom.parseString(domain.XMLDesc(0)).documentElement)
+                names = {attribute(nic, 'source', 'dev') for nic in own}.intersection(host.vmfex)
+                pool.used.difference_update(names)
+                host.vmfex.update(dict.fromkeys(names, ''))
         steps = plan(needed, pool, host) if needed else []
         yield from (WOULD_LOG.format(line) for line, _ in steps)
         yield f"this VM would take {needed} NICs of direct-pool"
 
 
+def look_for_library():
+    """Return whether libvirtd has the library without which kernels refuse its port profile requests."""
+    try:
+        with open('/run/libvirtd.pid') as pid, open(f'/proc/{pid.read().strip()}/maps') as maps:
+            return "has loaded" if 'libvmfex-port-profile' in maps.read() else "has not loaded"
+    except OSError as e:
+        return f"may have loaded or not ({e})"
+
+
 def lines_of(doc):
     return [line for line in doc.toprettyxml(indent='  ').splitlines() if line.strip()]
-
-
-def find_own_nics(conn, root):
-    """Return the names of the NICs of direct-pool that a domain is on, if it runs on this host."""
-    uuids = [content(uuid) for uuid in find(root, 'uuid')]
-    live = [domain.XMLDesc(0) for domain in conn.listAllDomains() if domain.UUIDString() in uuids]
-    own = [nic for xml in live for nic in nics.find_on_pool(minidom.parseString(xml).documentElement)]
-    return [attribute(nic, 'source', 'dev') for nic in own if nic.getAttribute('type') == 'direct']

@@ -20,9 +20,8 @@ def parse_dictionary(value):
     if not value:
         return {}
     if value[0] != '{' or value[-1] != '}':
-        raise Failure(
-            f"custom property vmfex is not a dictionary: {value[:60]!r}; write {{'MAC': 'port profile'}}"
-        )
+        form = "{'MAC': 'port profile'}"
+        raise Failure(f"custom property vmfex is not a dictionary: {value[:60]!r}; write {form}")
     pairs, profiles = value[1:-1].strip(SPACE), {}
     while pairs:
         pair = PAIR.match(pairs)
@@ -42,10 +41,7 @@ def parse_dictionary(value):
 
 
 def parse_either(value, macs):
-    """
-    Return a dict of MAC address to port profile from a VM's property or, if it does not begin with {,
-    from that of the vNIC profile of NICs with these MAC addresses. Raises Failure.
-    """
+    """Return the same for a VM's property or, without a {, for that of the vNIC profile of NICs."""
     if value.strip(SPACE)[:1] in ('', '{'):
         return parse_dictionary(value)
     return {mac: check_port_profile(value, f"of the vNIC profile of NIC {mac}") for mac in macs}

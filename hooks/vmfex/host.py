@@ -5,7 +5,7 @@ import collections
 import os
 
 SYS_NET = '/sys/class/net'
-DYNAMIC_VNIC, VF = b'0x0044', b'0x0071'  # PCI devices of Cisco, 0x1137
+DYNAMIC_VNIC, VF = (b'0x1137', b'0x0044'), (b'0x1137', b'0x0071')  # PCI vendor, Cisco, and device
 
 # vmfex: a dict of VM-FEX NICs, in natural order, to what keeps VMs off them, '' if nothing does
 # others: the names of all other NICs
@@ -25,15 +25,12 @@ def read_nics():
 
 def find_fault(nic):
     """Return what keeps VMs off a NIC, '' if nothing does, None if it is not a VM-FEX NIC."""
-    folder, pfs = f'{SYS_NET}/{nic}', []
+    folder = f'{SYS_NET}/{nic}'
     try:
-        if read(folder + '/device/vendor') != b'0x1137':
+        kind = kind_of(nic)
+        if kind not in (DYNAMIC_VNIC, VF):
             return None
-        product = read(folder + '/device/device')
-        if product == VF:
-            pfs = os.listdir(folder + '/device/physfn/net')
-        elif product != DYNAMIC_VNIC:
-            return None
+        pfs = os.listdir(folder + '/device/physfn/net') if kind == VF else []
         down = [pf for pf in pfs if not int(read(f'{SYS_NET}/{pf}/flags'), 16) & 1]  # IFF_UP
         links = sorted(os.listdir(folder))
     except OSError:  # not a PCI device, or just gone
@@ -44,6 +41,10 @@ def find_fault(nic):
     if 'master' in links:
         return f"{nic} is a port of {os.path.basename(os.path.realpath(folder + '/master'))}"
     return ''.join(f"{link[len('upper_') :]} is on {nic}" for link in links if link.startswith('upper_'))
+
+
+def kind_of(nic):
+    return tuple(read(f'{SYS_NET}/{nic}/device/{name}') for name in ('vendor', 'device'))
 
 
 def read(path):

@@ -21,6 +21,5 @@ def libvirt_connection():
         # By default VDSM ends the process when libvirtd goes away, without a word.
         yield libvirtconnection.get(killOnFailure=False)
     except libvirt.libvirtError as e:
-        raise Failure(
-            f"libvirt failed: {' '.join(str(e).split())}; check libvirt on this host, then try again"
-        ) from None
+        text = ' '.join(str(e).split())
+        raise Failure(f"libvirt failed: {text}; check libvirt on this host, then try again") from None

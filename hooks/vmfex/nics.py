@@ -44,8 +44,8 @@ def move_all(root, profiles):
     """
     nics = find_nics(root)
     of_vnic_profiles, mirrored = read_metadata(root)
-    missing = set(profiles).difference(map(mac_of, nics))
-    moved, log = False, [f"no NIC of this VM has MAC address {mac}" for mac in profiles if mac in missing]
+    macs, moved = {mac_of(nic) for nic in nics}, False
+    log = [f"no NIC of this VM has MAC address {mac}" for mac in profiles if mac not in macs]
     for nic in nics:
         mac = mac_of(nic)
         of_vnic_profile = of_vnic_profiles.get(mac)
@@ -68,8 +68,8 @@ def move_all(root, profiles):
 
 def read_metadata(root):
     """
-    Return what a domain's metadata says of its NICs' vNIC profiles: a dict of MAC address to port
-    profile, not yet checked, and the set of MAC addresses with port mirroring.
+    Return what a domain's metadata says of its NICs' vNIC profiles: a dict of MAC address to the value of
+    vmfex, not yet checked, and the set of MAC addresses with port mirroring.
     """
     of_vnic_profiles, mirrored = {}, set()
     for metadata in find(root, 'metadata'):
@@ -112,10 +112,7 @@ def move(nic, profile):
 
 
 def set_link(running, asked, libvirt_version):
-    """
-    Turn the running interface element into the update that gives it the link state of the asked one.
-    Returns a line for the log.
-    """
+    """Make a running interface element the update to the asked one's link. Returns a line for the log."""
     for link in find(running, 'link'):
         running.removeChild(link)
     for link in find(asked, 'link'):

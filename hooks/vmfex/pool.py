@@ -38,10 +38,7 @@ def prepare_pool(needed):
 
 
 def look(conn):
-    """
-    Return direct-pool as libvirt has it, a Pool, and the HostNICs, of which those with a VM have no fault.
-    Raises Failure if the network is somebody else's.
-    """
+    """Return direct-pool, a Pool, and the HostNICs. Raises Failure if it is somebody else's network."""
     import libvirt
 
     host, net = read_nics(), find_pool(conn)
@@ -80,9 +77,8 @@ def check(needed, pool, host):
     names = list(pool.live.nics) if pool.used else in_order(host)
     unused = [nic for nic in names if nic not in pool.used]
     free = [nic for nic in unused if host.vmfex.get(nic) == '']
-    late = [nic for nic in host.vmfex if pool.used and nic not in names]
     hints = [fault for fault in host.vmfex.values() if fault]
-    hints += [f"{nic} comes when the VMs on direct-pool have left" for nic in late]
+    hints += [f"{nic} comes when the VMs on direct-pool have left" for nic in host.vmfex if nic not in names]
     more = ''.join(f"; {hint}" for hint in hints)
     if len(free) < needed:
         count = f"{len(free)} free {'NIC' if len(free) == 1 else 'NICs'} of {len(pool.used) + len(free)}"
@@ -135,8 +131,7 @@ def definition(nics, uuid):
     """Return the XML of direct-pool with these NICs, and with the UUID that it has, if any."""
     uuid = f'<uuid>{uuid}</uuid>' if uuid else ''
     interfaces = ''.join(f'<interface dev="{nic}"/>' for nic in nics)
-    forward = f'<forward mode="passthrough">{interfaces}</forward>'
-    return f'<network><name>{POOL}</name>{uuid}{forward}</network>'
+    return f'<network><name>{POOL}</name>{uuid}<forward mode="passthrough">{interfaces}</forward></network>'
 
 
 def stop(conn):

@@ -10,6 +10,10 @@
  * IFLA_VF_PORTS that holds the VF's number. No driver of this machine knows these, so they are
  * taken out of the one and put into the other.
  *
+ * Before that, the library is the kernel that refuses libvirt's own requests: rtnetlink refuses a VF
+ * number of INT_MAX and above (check A, since Linux 5.4), and enic a port profile that does not have
+ * PORT_PROFILE_MAX bytes (check B, since 2024). The fabric does not hear of what is refused.
+ *
  * A VIC NIC that nobody uses has a zero MAC, which a veth refuses: it gets the MAC
  * IDLE instead, and libvirt sees zeros.
  *
@@ -29,11 +33,13 @@
  *                 "slow"    holds the seconds an association takes
  *                 "refuse"  holds a port profile to refuse, or * for all
  *   FABRIC_HOST   the host's name in the log
+ *   FABRIC_CHECKS the kernel's checks: A, AB, or empty for none
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -158,6 +164,49 @@ static void request(int ifindex, struct nlattr *asked)
     close(fd);
 }
 
+static int has_port_profile_of_wrong_size(const struct nlattr *port)
+{
+    struct nlattr *profile = nla_find(nla_data(port), nla_len(port), IFLA_PORT_PROFILE);
+    return profile && nla_len(profile) != PORT_PROFILE_MAX;
+}
+
+/* Whether a kernel with these checks refuses the message. */
+static int is_refused_by_kernel(struct nlmsghdr *header, const char *checks)
+{
+    const int skip = sizeof(struct ifinfomsg);
+    struct nlattr *infos = nlmsg_find_attr(header, skip, IFLA_VFINFO_LIST);
+    struct nlattr *self = nlmsg_find_attr(header, skip, IFLA_PORT_SELF);
+    struct nlattr *vfs = nlmsg_find_attr(header, skip, IFLA_VF_PORTS);
+    struct nlattr *attr, *mac;
+    int left;
+
+    if (strchr(checks, 'A') && infos)
+        nla_for_each_nested(attr, infos, left) {
+            mac = nla_find(nla_data(attr), nla_len(attr), IFLA_VF_MAC);
+            if (mac && ((struct ifla_vf_mac *)nla_data(mac))->vf >= INT_MAX)
+                return 1;
+        }
+    if (strchr(checks, 'B') && self && has_port_profile_of_wrong_size(self))
+        return 1;
+    if (strchr(checks, 'B') && vfs)
+        nla_for_each_nested(attr, vfs, left)
+            if (has_port_profile_of_wrong_size(attr))
+                return 1;
+    return 0;
+}
+
+/* Put in what this machine's own kernel refuses by check A. */
+static void put_refused(struct nl_msg *msg)
+{
+    struct ifla_vf_mac mac = {.vf = -1};
+    struct nlattr *list = nla_nest_start(msg, IFLA_VFINFO_LIST);
+    struct nlattr *info = nla_nest_start(msg, IFLA_VF_INFO);
+
+    nla_put(msg, IFLA_VF_MAC, sizeof mac, &mac);
+    nla_nest_end(msg, info);
+    nla_nest_end(msg, list);
+}
+
 /* Take in the requests for a NIC, or for VFs of a PF. Returns whether there are any. */
 static int take_requests(struct nlmsghdr *header)
 {
@@ -242,7 +291,9 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
     /* libvirt 7.0 sets these where they mean nothing, which today's kernels refuse. */
     if (header->nlmsg_type == RTM_DELLINK)
         header->nlmsg_flags &= ~(NLM_F_CREATE | NLM_F_EXCL);
-    if (header->nlmsg_type != RTM_SETLINK || !getenv("FABRIC") || !take_requests(header)) {
+    int for_fabric = header->nlmsg_type == RTM_SETLINK && getenv("FABRIC");
+    int refused = for_fabric && is_refused_by_kernel(header, getenv("FABRIC_CHECKS"));
+    if (!refused && !(for_fabric && take_requests(header))) {
         int sent = next(sock, msg);
         if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK)
             ask_for_macvtap(header);
@@ -253,6 +304,8 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
     struct ifinfomsg bare_link = {.ifi_family = AF_UNSPEC, .ifi_index = link->ifi_index};
     struct nl_msg *bare = nlmsg_alloc_simple(RTM_SETLINK, header->nlmsg_flags);
     nlmsg_append(bare, &bare_link, sizeof bare_link, NLMSG_ALIGNTO);
+    if (refused)
+        put_refused(bare);
     nlmsg_set_dst(bare, nlmsg_get_dst(msg));
     nlmsg_hdr(bare)->nlmsg_pid = header->nlmsg_pid;
     int sent = next(sock, bare);

@@ -6,13 +6,26 @@ import os
 import shlex
 import subprocess
 
+from tests.hook import TREE
+
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fabric.c')
+PORT_PROFILE = 'libvmfex-port-profile.so'
 
 Request = collections.namedtuple('Request', 'host nic operation profile vm answer')
 
 
+def compile_port_profile(folder, cflags='-O2 -g -Werror'):
+    """Make the library that hosts have for libvirtd, in that folder. Returns its path."""
+    library = os.path.join(folder, PORT_PROFILE)
+    subprocess.run(
+        ['make', '-s', '-C', TREE, 'port-profile', 'LIBRARY=' + library, 'CFLAGS=' + cflags], check=True
+    )
+    return library
+
+
 def compile_fabric(library):
-    """Make the library of a fabric, a file with that path."""
+    """Make the library of a fabric, a file with that path, and the hosts' own library beside it."""
+    compile_port_profile(os.path.dirname(library))
     flags = subprocess.check_output(['pkg-config', '--cflags', 'libnl-3.0'], text=True)
     subprocess.run(
         [

@@ -53,7 +53,7 @@ def make_initrd(folder, kernel, init=INIT, modules=('virtio_pci', 'virtio_net'))
     subprocess.run(['cp', '/bin/busybox', os.path.join(root, 'bin')], check=True)
     for number, path in enumerate(find_modules(kernel, *modules)):
         with (lzma.open if path.endswith('.xz') else open)(path, 'rb') as module:
-            with open(os.path.join(root, 'modules', '{:02}'.format(number)), 'wb') as copy:
+            with open(os.path.join(root, 'modules', f'{number:02}'), 'wb') as copy:
                 copy.write(module.read())
     with open(os.path.join(root, 'init'), 'w') as f:
         f.write(init)

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from tests.lab.fabric import Fabric
+from tests.lab.fabric import PORT_PROFILE, Fabric
 from tests.lab.networks import network_xml
 from tests.lab.sysfs import DOWN, DYNAMIC_VNIC, UP, VF, VNIC, Sysfs
 from tests.lab.vm import VM
@@ -28,9 +28,11 @@ from tests.vdsm_runner import find_vdsm, run_hooks
 
 # The NICs have other names on each host: eth3 to eth11, eth13 to eth21, ...
 NAMES = ('alpha', 'beta', 'gamma', 'delta')
-ALPHA = ['eth{}'.format(i) for i in range(3, 12)]
-# The kinds of hosts: their pool's NICs are dynamic vNICs, or SR-IOV VFs, of these PFs in turn.
-VNICS, VFS = 'vnics', 'vfs'
+ALPHA = [f'eth{i}' for i in range(3, 12)]
+# The kinds of hosts: their pool's NICs are dynamic vNICs, or SR-IOV VFs, of these PFs in turn. Their
+# kernel has checks A and B (see fabric.c), and libvirtd has the port profile library. Hosts with EL8 and
+# EL9 may do without: the kernel has check A alone, which VFs pass.
+VNICS, VFS, EL9_VFS = 'vnics', 'vfs', 'el9-vfs'
 PFS = ('enp6s0f0', 'enp6s0f1')
 FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
 # What libvirtd found out about QEMU, on the first host: as on real hosts, the others need not ask again.
@@ -79,7 +81,8 @@ class Host:
 
     name is one of NAMES. folder is a new folder for all its files, hooks is the one that holds the
     hook points, library is that of the fabric (see compile_fabric). With a fabric, VMs really start on
-    the VM-FEX NICs. pool has other names for these than the host's usual ones. kind is VNICS or VFS.
+    the VM-FEX NICs. pool has other names for these than the host's usual ones. kind is one of the kinds
+    above; checks and port_profile say what that means for the kernel and libvirtd.
     """
 
     def __init__(self, name, folder, hooks, library, fabric=None, pool=None, kind=VNICS):
@@ -91,18 +94,20 @@ class Host:
         self.sysfs = Sysfs(self.path('/sysfs'))
         self.hooks = hooks
         self.vdsm = find_vdsm()
-        self.pool = list(pool or ('eth{}'.format(10 * number + i) for i in range(3, 12)))
+        self.pool = list(pool or (f'eth{10 * number + i}' for i in range(3, 12)))
         self.kind = kind
         self.migration_uri = 'unix://' + self.path('/run/migration')
+        self.checks = 'A' if kind == EL9_VFS else 'AB'
+        self.port_profile = kind != EL9_VFS
         self.libvirtd = None
         self._conn = None
         self._peers = itertools.count()
 
-        self.sysfs.add('eth0', '00:25:b5:00:{:02x}:01'.format(number), device=VNIC)
+        self.sysfs.add('eth0', f'00:25:b5:00:{number:02x}:01', device=VNIC)
         for bridge in BRIDGES:
-            self.sysfs.add(bridge, '00:25:b5:00:{:02x}:01'.format(number), vendor=None)
+            self.sysfs.add(bridge, f'00:25:b5:00:{number:02x}:01', vendor=None)
         for pf in self.pfs():
-            self.sysfs.add(pf, '00:25:b5:00:{:02x}:0f'.format(number), device=VNIC)
+            self.sysfs.add(pf, f'00:25:b5:00:{number:02x}:0f', device=VNIC)
         for nic in self.pool:
             self._add_to_sysfs(nic)
 
@@ -127,8 +132,7 @@ class Host:
                 INIT.format(
                     name=self.name,
                     binds='\n'.join(
-                        'mount --bind {} {}'.format(shlex.quote(self.path(folder)), folder)
-                        for folder in FOLDERS
+                        f'mount --bind {shlex.quote(self.path(folder))} {folder}' for folder in FOLDERS
                     ),
                     links='\n'.join(
                         [
@@ -172,13 +176,13 @@ class Host:
         stack.callback(process.stdout.close)
         pid = process.stdout.readline().strip()
         if process.stdout.readline() != 'ready\n':
-            raise RuntimeError('{}: {} failed'.format(self.name, command))
+            raise RuntimeError(f'{self.name}: {command} failed')
         return pid
 
     # NICs
 
     def pfs(self):
-        return list(PFS) if self.kind == VFS else []
+        return [] if self.kind == VNICS else list(PFS)
 
     def _add_to_sysfs(self, nic):
         if self.kind == VNICS:
@@ -205,7 +209,7 @@ class Host:
         os.makedirs(view, exist_ok=True)
         if not os.path.lexists(view + '/device'):
             os.symlink(self.sysfs.device(nic), view + '/device')
-        return 'mount --bind {} /sys/devices/virtual/net/{}'.format(shlex.quote(view), nic)
+        return f'mount --bind {shlex.quote(view)} /sys/devices/virtual/net/{nic}'
 
     def add_nic(self, nic):
         """Give the host one more VM-FEX NIC."""
@@ -290,17 +294,20 @@ class Host:
         env = {
             'NOTIFY_SOCKET': self.path('/run/ready'),
             'LD_PRELOAD': self.library,
+            'FABRIC_CHECKS': self.checks,
             'FABRIC_INDEX': 256 * int(self.pid),
             'FABRIC_HOST': self.name,
             'FABRIC_SYSFS': self.sysfs.class_net,
         }
         if self.fabric:
             env['FABRIC'] = self.fabric.folder
+        if self.port_profile:
+            env['LD_PRELOAD'] = f'{os.path.dirname(self.library)}/{PORT_PROFILE}:{self.library}'
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(self.path('/run/ready'))
             ready.settimeout(60)
             # Not nsenter's environment: that must run without the library.
-            variables = ['{}={}'.format(key, value) for key, value in env.items()]
+            variables = [f'{key}={value}' for key, value in env.items()]
             with open(self.path('/var/log/libvirt/stderr'), 'a') as stderr:
                 self.libvirtd = subprocess.Popen(
                     [*self.command(), 'env', *variables, 'libvirtd'], stdin=subprocess.DEVNULL, stderr=stderr
@@ -330,12 +337,10 @@ class Host:
         for old in renamed:
             self.run('ip', 'link', 'set', old, 'down', 'name', 'old-' + old)
         for old, new in renamed.items():
-            self.run(
-                'sh', '-ec', 'ip link set old-{0} up name {1}\n{2}'.format(old, new, self._show_device(new))
-            )
-        mac = '00:25:b5:00:{:02x}:02'.format(self.number)
+            self.run('sh', '-ec', f'ip link set old-{old} up name {new}\n{self._show_device(new)}')
+        mac = f'00:25:b5:00:{self.number:02x}:02'
         self.sysfs.add(own, mac, device=VNIC)
-        self.run('sh', '-ec', self._link(own) + '\nip link set {} address {}'.format(own, mac))
+        self.run('sh', '-ec', self._link(own) + f'\nip link set {own} address {mac}')
         self.pool = [renamed.get(nic, nic) for nic in self.pool]
         self.start_libvirtd()
 
@@ -362,7 +367,7 @@ class Host:
     def redefine_pool(self, nics, settings=''):
         """Give direct-pool another definition for its next start."""
         return self.conn.networkDefineXML(
-            network_xml(nics, settings=settings + '<uuid>{}</uuid>'.format(self.net.UUIDString()))
+            network_xml(nics, settings=settings + f'<uuid>{self.net.UUIDString()}</uuid>')
         )
 
     def pool_is_set_up(self):

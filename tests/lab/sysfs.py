@@ -40,9 +40,7 @@ class Sysfs:
                 'devices',
                 'pci0000:00',
                 '0000:00:02.0',
-                '0000:{:02x}:{:02x}.{}'.format(
-                    6 + self._slots // 256, self._slots // 8 % 32, self._slots % 8
-                ),
+                f'0000:{6 + self._slots // 256:02x}:{self._slots // 8 % 32:02x}.{self._slots % 8}',
             )
         folder = os.path.join(self.root, parent, 'net', nic)
         os.makedirs(folder)
@@ -60,7 +58,7 @@ class Sysfs:
     def _link_vf(vf, pf):
         number = len([name for name in os.listdir(pf) if name.startswith('virtfn')])
         os.symlink('../' + os.path.basename(pf), os.path.join(vf, 'physfn'))
-        os.symlink('../' + os.path.basename(vf), os.path.join(pf, 'virtfn{}'.format(number)))
+        os.symlink('../' + os.path.basename(vf), os.path.join(pf, f'virtfn{number}'))
         for name in 'sriov_numvfs', 'sriov_totalvfs':
             write(os.path.join(pf, name), str(number + 1))
 

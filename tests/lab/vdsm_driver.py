@@ -182,7 +182,7 @@ def main():
             answer = {'result': globals()[name](*args)}
         except Exception as e:
             logging.exception(name)
-            answer = {'error': '{}: {}'.format(type(e).__name__, e)}
+            answer = {'error': f'{type(e).__name__}: {e}'}
         print(json.dumps(answer, default=str), flush=True)
     os._exit(0)  # as if killed: VDSM's threads need not end, and the VMs run on
 

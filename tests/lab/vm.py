@@ -24,9 +24,9 @@ class VM:
     """
 
     def __init__(self, number=0, profiles=('Profile1', 'Profile2'), links=('up', 'up'), own=(), nics=4):
-        self.name = 'vm{}'.format(number)
+        self.name = f'vm{number}'
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
-        self.macs = ['00:1a:4a:16:{:02x}:{:02x}'.format(number, i) for i in range(0x51, 0x51 + nics)]
+        self.macs = [f'00:1a:4a:16:{number:02x}:{i:02x}' for i in range(0x51, 0x51 + nics)]
         self.profiles = dict(zip(self.macs, profiles))
         self.vmfex = str(self.profiles) if profiles else None
         own = dict(zip(self.macs, own))
@@ -151,7 +151,7 @@ class VM:
                 bar = re.search('BAR4: .* at (0x[0-9a-f]+) ', function)
                 if alias_of(mac) in function and bar:
                     address = int(bar.group(1), 16) + 0x2000
-                    memory = self.monitor(host, 'xp /8bx {:#x}'.format(address))
+                    memory = self.monitor(host, f'xp /8bx {address:#x}')
                     octets = [byte[2:] for byte in memory.partition(':')[2].split()]
                     return octets if ':'.join(octets[:6]) == mac else None
 

@@ -11,4 +11,4 @@ def wait_for(condition, seconds=60):
         if result:
             return result
         time.sleep(0.01)
-    raise TimeoutError('{} seconds'.format(seconds))
+    raise TimeoutError(f'{seconds} seconds')

@@ -104,4 +104,4 @@ def test_next_start_is_right_after_a_kill_at_any_call(alpha, state, moved, fault
             # After its last call to libvirt, the hook has no use for libvirtd any more.
             needless = call == 'write_domxml' or number == len(calls) - 1 and when == 'after'
             assert failed or fault == KILL_LIBVIRTD and needless, (when, call)
-    report('{}: {} before and after each of {} calls'.format(state.__name__, fault, len(calls)))
+    report(f'{state.__name__}: {fault} before and after each of {len(calls)} calls')

@@ -222,9 +222,9 @@ def test_twenty_hooks_at_once_make_one_pool(alpha, run):
 
 def test_256_nics_are_pooled_in_the_order_a_person_counts(alpha):
     for i in range(12, 259):
-        alpha.sysfs.add('eth{}'.format(i))
+        alpha.sysfs.add(f'eth{i}')
     alpha.prepare_pool()
-    assert_right(alpha, ['eth{}'.format(i) for i in range(3, 259)])
+    assert_right(alpha, [f'eth{i}' for i in range(3, 259)])
 
 
 # Networks that somebody else made or changed.
@@ -232,7 +232,7 @@ def test_256_nics_are_pooled_in_the_order_a_person_counts(alpha):
 VIRTUALPORT = "<virtualport type='802.1Qbh'><parameters profileid='P'/></virtualport>"
 FOREIGN = {
     'virtualport': VIRTUALPORT,
-    'portgroup': "<portgroup name='all' default='yes'>{}</portgroup>".format(VIRTUALPORT),
+    'portgroup': f"<portgroup name='all' default='yes'>{VIRTUALPORT}</portgroup>",
     'vlan': "<vlan><tag id='7'/></vlan>",
     'port': "<port isolated='yes'/>",
     'metadata': "<metadata><x:y xmlns:x='urn:x'><interface dev='eth99'/></x:y></metadata>",

@@ -40,12 +40,12 @@ def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(alpha, happens):
                 env={
                     'FAULT_CALL': str(number),
                     'FAULT_WHEN': when,
-                    'FAULT': '({}) >/dev/null'.format(happens),
+                    'FAULT': f'({happens}) >/dev/null',
                 },
             )
             assert [line for line in lines.splitlines() if 'vmfex: direct-pool' in line] == [
                 'vmfex: direct-pool set to autostart'
-            ], '{} call {}'.format(when, number)
+            ], f'{when} call {number}'
             assert alpha.next_pool_nics() == ALPHA
     assert list(alpha.pool_nics()) == ALPHA
 

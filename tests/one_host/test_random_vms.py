@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.vdsm_runner import HookError
 from tests.xml_builders import domain_xml, nic_xml, same
 
-MACS = ['00:1a:4a:16:01:{:02x}'.format(i) for i in range(4)]
+MACS = [f'00:1a:4a:16:01:{i:02x}' for i in range(4)]
 profiles = st.from_regex('[A-Za-z0-9_:.-]([A-Za-z0-9_:. -]{0,37}[A-Za-z0-9_:.-])?', fullmatch=True)
 texts = st.text(st.characters(blacklist_categories=('Cs',), blacklist_characters='\0'), max_size=30)
 dictionaries = st.dictionaries(

@@ -28,7 +28,7 @@ def test_link_is_switched_off_and_on(fabric, alpha, form):
     definition = vm.definition(alpha)
     for link in 'down', 'down', 'up', 'up':
         log = vm.update(alpha, update_xml(mac, link, form))
-        assert 'NIC {} has link {}; it stays'.format(mac, link) in log
+        assert f'NIC {mac} has link {link}; it stays' in log
         assert vm.link(alpha, mac) == link
         assert vm.link(alpha, other) == 'up'
         nic = vm.nics(alpha)[mac]
@@ -135,9 +135,9 @@ def test_vm_with_an_unwired_nic_starts_and_is_wired_later(fabric, alpha):
 def tc(alpha, tmp_path):
     log, script = tmp_path / 'tc.log', tmp_path / 'tc'
     log.write_text('')
-    script.write_text('#!/bin/sh\necho "$@" >> {}\n'.format(log))
+    script.write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
     script.chmod(0o755)
-    alpha.run('sh', '-ec', 'mount --bind {} $(command -v tc)'.format(script))
+    alpha.run('sh', '-ec', f'mount --bind {script} $(command -v tc)')
     return log
 
 

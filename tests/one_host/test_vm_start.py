@@ -54,7 +54,7 @@ def test_suspended_vm_resumes_on_a_host_that_lost_its_pool(fabric, alpha):
 def test_first_vm_start_puts_the_pool_right_after_a_reboot_with_renamed_nics(fabric, alpha):
     vm = VM()
     vm.start(alpha)
-    alpha.reboot({'eth{}'.format(i): 'eth{}'.format(i + 1) for i in range(3, 12)}, own='eth3')
+    alpha.reboot({f'eth{i}': f'eth{i + 1}' for i in range(3, 12)}, own='eth3')
     own = alpha.mac('eth3')
     assert list(alpha.pool_nics())[0] == 'eth3'  # autostarted, and waiting for a VM
 
@@ -90,13 +90,13 @@ def test_nics_that_come_while_a_vm_is_on_the_pool_are_used_after_the_last_vm_lef
 @ON_BOTH_KINDS
 def test_ten_vms_at_once_on_a_host_with_no_pool(fabric, alpha):
     for i in range(12, 23):
-        alpha.add_nic('eth{}'.format(i))
+        alpha.add_nic(f'eth{i}')
     vms = [VM(number) for number in range(10)]
     with concurrent.futures.ThreadPoolExecutor(len(vms)) as executor:
         logs = list(executor.map(lambda vm: vm.start(alpha), vms))
     assert len(re.findall('direct-pool started', ''.join(logs))) == 1
     on = Counter(nic for vm in vms for nic in vm.vic_nics(alpha).values())
-    assert on == Counter('eth{}'.format(i) for i in range(3, 23))
+    assert on == Counter(f'eth{i}' for i in range(3, 23))
     associated = fabric.requests(operation='ASSOCIATE')
     assert sorted((request.vm, request.profile) for request in associated) == sorted(
         (vm.uuid, profile) for vm in vms for profile in vm.profiles.values()

@@ -23,7 +23,7 @@ def is_made(log):
 
 def waits_for_lock(host):
     """Tell whether a process waits for the hooks' lock."""
-    inode = ':{} '.format(os.stat(host.path(LOCK)).st_ino)
+    inode = f':{os.stat(host.path(LOCK)).st_ino} '
     with open('/proc/locks') as locks:
         return any('->' in line and inode in line for line in locks)
 

@@ -19,7 +19,7 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
 
     (void)sock;
     sent.msg = msg;
-    sent.peer = nlmsg_get_dst(msg)->nl_pid;
+    sent.peer = nlmsg_get_dst(msg)->nl_family == AF_NETLINK ? nlmsg_get_dst(msg)->nl_pid : UINT32_MAX;
     sent.len = header->nlmsg_len;
     memcpy(sent.bytes, header, sent.len);
     /* What libnl fills in. */

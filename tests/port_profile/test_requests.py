@@ -131,6 +131,18 @@ def test_vfs_keep_their_number_and_mac(send, number):
     assert send(for_vfs(b'Profile1\0', number)).message == for_vfs(PADDED, number)
 
 
+def test_empty_and_odd_attributes_stay_as_they_are(send):
+    def with_empty(profile):
+        return message(vf_ports(attr(netlink.IFLA_VF_PORT), port(netlink.IFLA_VF_PORT, profile, 0)))
+
+    assert send(with_empty(b'P\0')).message == with_empty(b'P'.ljust(40, b'\0'))
+    # This is not a whole IFLA_VF_MAC: what comes behind it is not vf.
+    odd = attr(netlink.IFLA_VFINFO_LIST | netlink.NESTED, attr(1, attr(netlink.IFLA_VF_MAC), b'\xff' * 4))
+    assert send(message(odd, port(netlink.IFLA_PORT_SELF, b'P\0'))).message == message(
+        odd, port(netlink.IFLA_PORT_SELF, b'P'.ljust(40, b'\0'))
+    )
+
+
 def test_requests_up_to_what_a_nest_can_hold(send, is_left_alone):
     def filled(profile, size):
         return message(attr(netlink.IFLA_PORT_SELF | netlink.NESTED, attr(2, profile), attr(99, bytes(size))))

@@ -61,4 +61,4 @@ assert log == [
 ]
 new = doc.toxml(encoding='utf-8')
 assert new.count(b'<parameters profileid="P') == 2 and b'xmlns:qemu' in new
-print('{} cases passed'.format(passed + 3))
+print(f'{passed + 3} cases passed')

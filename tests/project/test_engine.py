@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The README's commands define the property on the engine, and its expressions agree with the hook."""
+"""engine/define-vmfex defines the property on the engine, and its expressions agree with the hook."""
 
 import base64
-import glob
 import os
 import random
 import re
@@ -18,42 +17,34 @@ from vmfex.failure import Failure
 
 KIT = os.environ.get('ENGINE_KIT')
 needs_engine = pytest.mark.skipif(
-    not KIT, reason="the engine's own code is not here: set ENGINE_KIT to the folder of its kit"
+    not KIT, reason="the engine's source is not here: see CONTRIBUTING.md on ENGINE_KIT"
 )
 
-with open(os.path.join(TREE, 'README.md'), encoding='utf-8') as readme:
-    SECTION = re.search(r'^## Tell the engine.*?(?=^## )', readme.read(), re.DOTALL | re.MULTILINE).group()
-
-
-def block_that_sets(option):
-    """Return the section's one shell block that does, as it is printed."""
-    blocks = re.findall(r'(?:^    .*\n)+', SECTION, re.MULTILINE)
-    [block] = [block for block in blocks if f'{option}=' in block]
-    return block
-
-
-def expression_in(block):
-    return re.search(r"'.*?(\^.*\$).*?'", block).group(1)
-
-
-FOR_VNIC_PROFILES = block_that_sets('CustomDeviceProperties')
-FOR_VMS = block_that_sets('UserDefinedVMProperties')
-NIC_EXPRESSION = expression_in(FOR_VNIC_PROFILES)
-VM_EXPRESSION = expression_in(FOR_VMS)
+SCRIPT = os.path.join(TREE, 'engine', 'define-vmfex')
+with open(SCRIPT) as script:
+    NIC_EXPRESSION, VM_EXPRESSION = re.findall("^[A-Z]+='vmfex=(.*)'$", script.read(), re.MULTILINE)
 VERSION = '4.7'
 
 
 @pytest.fixture(scope='module')
 def kit(tmp_path_factory):
     """The command that runs the engine's own code."""
-    classes = tmp_path_factory.mktemp('engine')
-    sources = [
-        path
-        for folder in ('src', 'stubs', 'kit')
-        for path in glob.glob(os.path.join(KIT, folder, '**', '*.java'), recursive=True)
-    ]
-    subprocess.run(['javac', '-nowarn', '-encoding', 'UTF-8', '-d', classes, *sources], check=True)
-    return ['java', '-cp', f'{classes}:{KIT}/src', 'Kit']
+    return compile_engine(KIT, tmp_path_factory.mktemp('engine'))
+
+
+def compile_engine(folder, classes):
+    """Compile tests/engine, in front of the engine's sources in a folder, and what it needs of these."""
+    ours, helpers = os.path.join(TESTS, 'engine'), 'src/org/ovirt/engine/core/config/entity/helper'
+    sources = [f'{ours}/Kit.java']
+    for name in (
+        'DeviceCustomProperties',
+        'UserDefinedVMProperties',
+        'String',
+    ):  # found by their names at run time
+        sources.append(f'{folder}/{helpers}/{name}ValueHelper.java')
+    javac = ['javac', '-nowarn', '-encoding', 'UTF-8', '-sourcepath', f'{ours}:{folder}/src', '-d', classes]
+    subprocess.run([*javac, *sources], check=True, stderr=subprocess.DEVNULL)
+    return ['java', '-cp', f'{classes}:{folder}/src', 'Kit']
 
 
 class Engine:
@@ -69,16 +60,19 @@ class Engine:
         script.chmod(0o755)
 
     def write(self, option, value):
-        value = value.replace('\\', r'\\')
-        self.state.write_text(f'{option}/{VERSION}={value}\n')
+        with open(self.state, 'a') as state:
+            state.write('{}/{}={}\n'.format(option, VERSION, value.replace('\\', r'\\')))
 
-    def read(self, option):
-        return self.run(f'engine-config -g {option} --cver={VERSION}').rstrip('\n')
+    def read(self, option, version=VERSION):
+        return self.run('engine-config', '-g', option, f'--cver={version}').rstrip('\n')
 
-    def run(self, block, status=0):
-        """Run a shell block, which stops at a command that fails. Returns the output."""
+    def define(self, *arguments, status=0):
+        return self.run(SCRIPT, *arguments, status=status)
+
+    def run(self, *command, status=0):
+        """Run a command. Returns the output."""
         done = subprocess.run(
-            ['bash', '-e', '-c', block],
+            command,
             env={**os.environ, 'PATH': f'{self._path}:{os.environ["PATH"]}'},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -111,8 +105,6 @@ def answers_to(command, values, prefix=''):
     assert len(answers) == len(values)
     return answers
 
-
-# The commands in the README.
 
 SECURITY_GROUPS = 'SecurityGroups=^(?:[0-9a-f]{8}|)$'
 OLD = 'vmfex=^[a-zA-Z0-9_ ---]+$'  # as the README of vdsm-hook-vmfex-dev has it
@@ -159,56 +151,39 @@ def parse_device_properties(value):
     return parsed
 
 
-@needs_engine
-@pytest.mark.parametrize('before', NIC_STATES.values(), ids=NIC_STATES)
-def test_commands_for_vnic_profiles_define_vmfex_once_and_keep_all_else(engine, before):
-    engine.write('CustomDeviceProperties', before)
-    expected = parse_device_properties(before)
-    others = [text for text in expected['interface'] if not text.startswith('vmfex=')]
-    expected['interface'] = [f'vmfex={NIC_EXPRESSION}', *others]
-
-    engine.run(FOR_VNIC_PROFILES)
-    assert parse_device_properties(engine.read('CustomDeviceProperties')) == expected
-
+def check_define_and_remove(engine, kind, read, before, after):
+    """Define vmfex, again, and remove it. read parses the option, and gives it without vmfex if asked to."""
+    out = engine.define(kind, VERSION)
+    assert read() == after and out.endswith('Now restart the engine: systemctl restart ovirt-engine\n')
     state = engine.state.read_text()
-    engine.run(FOR_VNIC_PROFILES)
-    assert engine.state.read_text() == state
-
-
-@needs_engine
-def test_commands_keep_the_default_and_do_not_disturb_each_other(engine):
-    default = parse_device_properties(engine.read('CustomDeviceProperties'))
-    assert list(default) == ['interface'] and len(default['interface']) == 1
-
-    engine.run(FOR_VNIC_PROFILES + FOR_VMS)
-    after = parse_device_properties(engine.read('CustomDeviceProperties'))
-    assert after == {'interface': [f'vmfex={NIC_EXPRESSION}', *default['interface']]}
-    assert engine.accepts('vm', ['{}', 'P']) == [True, False]
-    assert engine.accepts('nic', ['{}', 'P']) == [False, True]
-
+    assert 'restart' not in engine.define(kind, VERSION) and engine.state.read_text() == state
+    engine.define('--remove', kind, VERSION)
+    assert read() == before
     state = engine.state.read_text()
-    engine.run(FOR_VNIC_PROFILES + FOR_VMS)
-    assert engine.state.read_text() == state
+    assert 'restart' not in engine.define('--remove', kind, VERSION) and engine.state.read_text() == state
 
 
 @needs_engine
-@pytest.mark.parametrize('before', ['', VMFEX_OF_DISKS, VMFEX_OF_VIDEO], ids=['empty', 'disks', 'video'])
-def test_commands_for_vnic_profiles_change_nothing_where_interface_is_missing_until_it_is_added(
-    engine, before
-):
-    engine.write('CustomDeviceProperties', before)
-    assert 'Invalid syntax' in engine.run(FOR_VNIC_PROFILES, status=1)
-    assert engine.read('CustomDeviceProperties') == before
+@pytest.mark.parametrize('state', NIC_STATES.values(), ids=NIC_STATES)
+def test_vmfex_of_vnic_profiles_is_defined_once_and_all_else_stays(engine, state):
+    engine.write('CustomDeviceProperties', state)
+    before = parse_device_properties(state)
+    before['interface'] = [text for text in before['interface'] if not text.startswith('vmfex=')]
+    after = {**before, 'interface': [f'vmfex={NIC_EXPRESSION}', *before['interface']]}
+    check_define_and_remove(
+        engine, 'nic', lambda: parse_device_properties(engine.read('CustomDeviceProperties')), before, after
+    )
 
-    # What the README says to do then, in the same shell.
-    [cure] = re.findall(r'`(engine-config -s "CustomDeviceProperties=[^`]*)`', SECTION)
-    if 'type=disk' in before:
-        [argument] = re.findall(r'`("CustomDeviceProperties=[^`]*")`', SECTION)
-        cure = re.sub('".*"', lambda _: argument, cure)
-    variables = FOR_VNIC_PROFILES.rpartition('engine-config -s')[0]
-    engine.run(f'{variables}\n{cure}\n{FOR_VNIC_PROFILES}')
+
+@needs_engine
+@pytest.mark.parametrize('state', ['', VMFEX_OF_DISKS, VMFEX_OF_VIDEO], ids=['empty', 'disks', 'video'])
+def test_type_interface_is_added_for_vmfex_where_it_is_missing(engine, state):
+    engine.write('CustomDeviceProperties', state)
+    assert 'restart' not in engine.define('--remove', 'nic', VERSION)
+    assert engine.read('CustomDeviceProperties') == state
+    engine.define('nic', VERSION)
     after = parse_device_properties(engine.read('CustomDeviceProperties'))
-    assert after == {**parse_device_properties(before), 'interface': [f'vmfex={NIC_EXPRESSION}']}
+    assert after == {**parse_device_properties(state), 'interface': [f'vmfex={NIC_EXPRESSION}']}
 
 
 VM_STATES = {
@@ -220,21 +195,72 @@ VM_STATES = {
     'old-vmfex-first': 'vmfex=^.*$;a=^b$',
     'old-vmfex-in-the-middle': 'a=^b$;vmfex=^.*$;c=^d$',
     'old-vmfex-last': 'a=^b$;vmfex=^.*$',
+    'old-vmfex-behind-ours': f'vmfex={VM_EXPRESSION};a=^b$;vmfex=^.*$',
+    'old-vmfex-three-times': r'vmfex=^\w{2}$;a=^b$;vmfex=^.*$;vmfex=x;c=^d$',
 }
 
 
 @needs_engine
-@pytest.mark.parametrize('before', VM_STATES.values(), ids=VM_STATES)
-def test_command_for_vms_defines_vmfex_and_keeps_all_else(engine, before):
-    engine.write('UserDefinedVMProperties', before)
-    engine.run(FOR_VMS)
-    old = [text for text in before.split(';') if text]
-    assert engine.read('UserDefinedVMProperties').split(';') == [*old, f'vmfex={VM_EXPRESSION}']
-    assert engine.accepts('vm', ["{'00:1a:4a:16:01:51':'P1'}", 'Profile1']) == [True, False]
+@pytest.mark.parametrize('state', VM_STATES.values(), ids=VM_STATES)
+def test_vmfex_of_vms_is_defined_once_and_all_else_stays(engine, state):
+    engine.write('UserDefinedVMProperties', state)
+    before = [text for text in state.split(';') if text and not text.startswith('vmfex=')]
+    after = [f'vmfex={VM_EXPRESSION}', *before]
+    check_define_and_remove(
+        engine,
+        'vm',
+        lambda: [*filter(None, engine.read('UserDefinedVMProperties').split(';'))],
+        before,
+        after,
+    )
 
-    state = engine.state.read_text()
-    engine.run(FOR_VMS)
-    assert engine.state.read_text() == state
+
+@needs_engine
+def test_several_versions_are_defined_for_both_and_shown_and_keep_the_default(engine):
+    default = parse_device_properties(engine.read('CustomDeviceProperties'))
+    assert list(default) == ['interface'] and len(default['interface']) == 1
+    out = engine.define('both', '4.7', '4.8')
+    for version in '4.7', '4.8':
+        nic, vm = (
+            engine.read(option, version) for option in ('CustomDeviceProperties', 'UserDefinedVMProperties')
+        )
+        assert parse_device_properties(nic)['interface'] == [f'vmfex={NIC_EXPRESSION}', *default['interface']]
+        assert f'CustomDeviceProperties {version}: {nic}\nUserDefinedVMProperties {version}: {vm}\n' in out
+    assert 'vmfex' not in engine.read('CustomDeviceProperties', '4.6')
+    assert engine.accepts('vm', ['{}', 'P', "{'00:1a:4a:16:01:51':'P1'}"]) == [True, False, True]
+    assert engine.accepts('nic', ['{}', 'P']) == [False, True]
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    'arguments, says',
+    [
+        (
+            ['both', '4.7', '4.1'],
+            'nothing was changed: Error fetching CustomDeviceProperties value: no such entry',
+        ),
+        ([], 'usage: define-vmfex [--remove] nic|vm|both VERSION...'),
+        (['vms', '4.7'], 'usage: '),
+        (['--remove'], 'usage: '),
+        (['both'], 'compatibility versions are missing, for example: '),
+    ],
+)
+def test_mistake_is_one_line_and_changes_nothing(engine, arguments, says):
+    out = engine.define(*arguments, status=2)
+    assert out.startswith(f'define-vmfex: {says}') and out.count('\n') == 1
+    assert not engine.state.exists() or engine.state.read_text() == ''
+
+
+def test_machine_without_an_engine_is_told():
+    done = subprocess.run(
+        [SCRIPT, 'both', '4.7'],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={'PATH': '/bin'},
+    )
+    assert (done.returncode, done.stdout.count('\n')) == (2, 1)
+    assert done.stdout.startswith('define-vmfex: engine-config is missing: run this as root on the engine')
 
 
 # The expressions.
@@ -251,7 +277,7 @@ def test_expression_fits_engine_config_and_single_quotes_and_the_dialog(expressi
 
 def by_engine(request, folder):
     engine = Engine(request.getfixturevalue('kit'), folder)
-    engine.run(FOR_VNIC_PROFILES + FOR_VMS)
+    engine.define('both', VERSION)
     return engine.accepts
 
 

@@ -40,7 +40,7 @@ def processes(namespaces):
     found = []
     for pid in filter(str.isdigit, os.listdir('/proc')):
         try:
-            if os.readlink('/proc/{}/ns/pid'.format(pid)) in namespaces:
+            if os.readlink(f'/proc/{pid}/ns/pid') in namespaces:
                 found.append(pid)
         except OSError:
             pass
@@ -68,7 +68,7 @@ def test_nothing_is_left_however_the_lab_ends(script, sent):
     )
     word, *pids = lab.stdout.readline().decode().split()
     assert word == 'up'
-    namespaces = {os.readlink('/proc/{}/ns/pid'.format(pid)) for pid in pids}
+    namespaces = {os.readlink(f'/proc/{pid}/ns/pid') for pid in pids}
     assert len(processes(namespaces)) > 5
     assert state_of_the_machine() == before
     if sent == 'nothing':

@@ -118,7 +118,7 @@ def test_installed_hooks_run(installed, point):
 def test_make_uninstall_removes_what_make_install_brought(tmp_path):
     for target in 'install', 'uninstall':
         subprocess.run(
-            ['make', '-s', '-C', TREE, target, 'DESTDIR={}'.format(tmp_path), 'libexecdir=/opt/libexec'],
+            ['make', '-s', '-C', TREE, target, f'DESTDIR={tmp_path}', 'libexecdir=/opt/libexec'],
             check=True,
         )
         files = [name for _, _, names in os.walk(str(tmp_path)) for name in names]
@@ -130,7 +130,7 @@ def test_rpm_says_what_it_needs_and_what_it_conflicts_with(rpm):
     query = output('rpm', '-qp', '--qf', '%{NAME} %{ARCH} %{LICENSE}\n', rpm)
     assert query == 'vdsm-hook-vmfex noarch GPL-2.0-or-later\n'
     requires = output('rpm', '-qp', '--requires', rpm).split('\n')
-    assert {'vdsm', 'python3-libvirt'} <= set(requires)
+    assert {'vdsm >= 4.40.70.1', 'python3-libvirt'} <= set(requires)
     assert output('rpm', '-qp', '--conflicts', rpm) == 'vdsm-hook-vmfex-dev\n'
 
 
@@ -143,9 +143,17 @@ def test_hook_from_the_rpm_starts_a_vm(fabric, alpha, hooks_by_rpm):
 
 
 @pytest.mark.skipif(not shutil.which('rpmlint'), reason='this release has no rpmlint')
-def test_rpmlint_has_no_errors(rpm):
+def test_rpmlint_has_no_errors(rpm, library_rpm):
+    source_rpms = glob.glob(os.path.dirname(rpm) + '/../../SRPMS/*.rpm')
+    assert source_rpms
     report = output(
-        'rpmlint', '-c', os.path.join(TREE, 'rpmlint.toml'), rpm, os.path.join(TREE, 'vdsm-hook-vmfex.spec')
+        'rpmlint',
+        '-c',
+        os.path.join(TREE, 'rpmlint.toml'),
+        rpm,
+        library_rpm,
+        *source_rpms,
+        os.path.join(TREE, 'vdsm-hook-vmfex.spec'),
     )
     assert ' 0 errors' in report
 
@@ -175,6 +183,9 @@ def test_make_help_is_the_default_and_lists_the_targets():
     assert set(targets) >= {
         'install',
         'uninstall',
+        'port-profile',
+        'install-port-profile',
+        'uninstall-port-profile',
         'dist',
         'rpm',
         'check',

@@ -97,9 +97,9 @@ def test_vm_with_port_mirroring_on_vmfex_does_not_start(alpha, vdsm):
     )
     xml = vm_xml(vm).replace('</ovirt-vm:device>', mirroring, 1)
     status, message = vdsm.create(xml)
-    assert status == 'Down' and 'NIC {} has port mirroring'.format(vm.macs[0]) in message
+    assert status == 'Down' and f'NIC {vm.macs[0]} has port mirroring' in message
     # Port mirroring of a NIC that stays on its bridge does not matter.
-    xml = re.sub('(mac_address="{}">)</ovirt-vm:device>'.format(vm.macs[3]), r'\1' + mirroring, vm_xml(vm))
+    xml = re.sub(f'(mac_address="{vm.macs[3]}">)</ovirt-vm:device>', r'\1' + mirroring, vm_xml(vm))
     assert vdsm.create(xml) == ['Up', None]
 
 
@@ -193,7 +193,7 @@ def test_vm_resumes_on_vmfex_nics_where_a_name_in_the_pool_is_the_hosts_own_by_n
     vm = VM(profiles=(), own=('Profile1', 'Profile2'))
     vdsm.create(vm_xml(vm))
     vdsm.suspend(vm.uuid, str(tmp_path / 'memory'))
-    renamed = {'eth{}'.format(i): 'eth{}'.format(i + 1) for i in range(3, 12)}
+    renamed = {f'eth{i}': f'eth{i + 1}' for i in range(3, 12)}
     vdsm.restart(lambda: alpha.reboot(renamed, own='eth3'))
     own = alpha.mac('eth3')
     assert list(alpha.pool_nics())[0] == 'eth3'  # autostarted, and waiting for a VM
@@ -228,8 +228,8 @@ def test_resume_is_refused_where_no_nic_is_free(alpha, vdsm, tmp_path):
 
 # The tests' own runner of hooks does what VDSM's does.
 
-NIC = '<interface type="bridge"><mac address="{}"/><source bridge="x"/></interface>\r\n'.format(PLUGGED)
-DOMAIN = '<domain>\r\n<devices>{}</devices></domain>'.format(NIC)
+NIC = f'<interface type="bridge"><mac address="{PLUGGED}"/><source bridge="x"/></interface>\r\n'
+DOMAIN = f'<domain>\r\n<devices>{NIC}</devices></domain>'
 POINTS = {
     'before_vm_start': DOMAIN,
     'before_vm_migrate_destination': DOMAIN,
@@ -270,7 +270,7 @@ RUNS = [
 @pytest.mark.parametrize('point', POINTS)
 def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path, point):
     for number, (vms, nics, others) in enumerate(RUNS):
-        hooks, scratch = tmp_path / 'hooks{}'.format(number), tmp_path / 'scratch{}'.format(number)
+        hooks, scratch = tmp_path / f'hooks{number}', tmp_path / f'scratch{number}'
         (hooks / point).mkdir(parents=True)
         scratch.mkdir()
         (hooks / point / '50_vmfex').symlink_to(HOOK)
@@ -297,7 +297,7 @@ def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path, point):
             )
             our_error, our_left = None, []
         except HookError as e:
-            our_xml, our_error, our_left = None, 'Hook Error: {!r}'.format((e.err,)), e.left
+            our_xml, our_error, our_left = None, f'Hook Error: {(e.err,)!r}', e.left
         assert environment(tmp_path) == theirs, RUNS[number]
         assert (xml, error, len(left)) == (our_xml, our_error, len(our_left)), RUNS[number]
 

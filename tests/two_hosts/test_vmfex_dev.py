@@ -58,7 +58,7 @@ def test_vm_that_it_started_goes_on(fabric, alpha, beta, vmfex_dev):
     vm = VM(profiles=(), own=('Profile1', 'Profile2'))
     xml = vm.xml.replace(PORT, '')  # which it leaves in, and libvirt refuses
     for mac in vm.profiles:
-        nic = re.search('(?s)<interface((?!<interface).)*{}.*?</interface>'.format(mac), xml).group()
+        nic = re.search(f'(?s)<interface((?!<interface).)*{mac}.*?</interface>', xml).group()
         moved = vmfex_dev(alpha, nic, vm.profiles[mac])
         xml = xml.replace(nic, moved.partition('?>')[2])
     alpha.conn.defineXML(xml).create()

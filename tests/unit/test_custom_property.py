@@ -8,7 +8,7 @@ from tests.xml_builders import domain_xml, nic_xml
 from vmfex.custom_property import check_port_profile, parse_dictionary, parse_either
 from vmfex.failure import Failure
 
-A, B, C = ('00:1a:4a:16:01:{}'.format(i) for i in (51, 52, 53))
+A, B, C = (f'00:1a:4a:16:01:{i}' for i in (51, 52, 53))
 
 
 def cases(table):

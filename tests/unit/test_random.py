@@ -23,7 +23,7 @@ settings.register_profile(
 )
 settings.load_profile('vmfex')
 
-MACS = ['00:1a:4a:16:01:{:02x}'.format(i) for i in range(3)]
+MACS = [f'00:1a:4a:16:01:{i:02x}' for i in range(3)]
 chars = st.characters(blacklist_categories=('Cs', 'Cc', 'Cn'), blacklist_characters='\ufffe\uffff')
 texts = st.text(chars | st.sampled_from('\t\n'), max_size=20)
 names = st.sampled_from(
