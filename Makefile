@@ -75,7 +75,6 @@ unit: ## run the tests that need neither root nor libvirt, in seconds; installs 
 vic: ## run VMs on the real enic driver and an emulated VIC, as root; needs QEMU 10.1
 	@[ "$$(id -u)" -eq 0 ] || { echo "make vic: run this as root" >&2; exit 1; }
 	@tests/install-deps vic
-	@$(MAKE) --no-print-directory port-profile
 	$(PYTHON) -m pytest tests/vic
 
 check-on: ## run make check and make vic in a tree of another Debian release: make check-on SUITE=trixie

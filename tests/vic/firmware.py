@@ -269,7 +269,7 @@ def octets(mac):
 
 
 def text(octets):
-    return ':'.join('{:02x}'.format(octet) for octet in octets)
+    return ':'.join(f'{octet:02x}' for octet in octets)
 
 
 # By number; None: nothing to do, and 0 is the answer.

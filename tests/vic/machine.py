@@ -29,6 +29,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LIBVIRT_PORT, MIGRATION_PORT = 16509, 49152
 BY_TCP = 'listen_tls = 0\nlisten_tcp = 1\nauth_tcp = "none"\n'
 ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin', 'LANG': 'C.UTF-8'}
+CMDLINE = 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable'
 # A machine's first process, from its initramfs: makes the root, and goes there.
 INIT = """\
 #!/bin/busybox sh
@@ -93,12 +94,12 @@ class Machine:
         self.name = name
         self.shared = shared
         self.folder = os.path.join(shared, name)
-        self.nics = {'eth{}'.format(number): vnic for number, vnic in enumerate(vnics, 1)}
+        self.nics = {f'eth{number}': vnic for number, vnic in enumerate(vnics, 1)}
         self.hooks = hooks
         self.number = NAMES.index(name)
         # Its network is QEMU's own, where 10.0.2.2 is this machine.
-        self.migration_uri = 'tcp://10.0.2.2:{}'.format(MIGRATION_PORT + self.number)
-        self.url = 'http://127.0.0.1:{}'.format(PORT + self.number)
+        self.migration_uri = f'tcp://10.0.2.2:{MIGRATION_PORT + self.number}'
+        self.url = f'http://127.0.0.1:{PORT + self.number}'
         self.capabilities = os.path.join(shared, 'capabilities')
         self.conn = None
 
@@ -127,7 +128,7 @@ class Machine:
             *('qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'),
             *('-machine', 'q35,memory-backend=memory', '-cpu', 'max,svm=off', '-smp', '2', '-m', '1G'),
             *('-object', 'memory-backend-memfd,id=memory,size=1G,share=on'),
-            *('-kernel', kernel, '-initrd', initrd, '-append', 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable'),
+            *('-kernel', kernel, '-initrd', initrd, '-append', CMDLINE),
             *('-serial', 'stdio'),
         ]
 
@@ -137,24 +138,17 @@ class Machine:
             LIBVIRT_PORT + self.number: LIBVIRT_PORT,
             MIGRATION_PORT + self.number: MIGRATION_PORT + self.number,
         }
-        forward = ''.join(',hostfwd=tcp:127.0.0.1:{}-:{}'.format(*ports) for ports in forwarded.items())
-        vnics = [
-            json.dumps(
-                {
-                    'driver': 'vfio-user-pci',
-                    'socket': {'type': 'unix', 'path': vnic.path},
-                    'addr': hex(slot),
-                }
-            )
-            for slot, vnic in enumerate(self.nics.values(), 0x10)
-        ]
+        forward = ''.join(f',hostfwd=tcp:127.0.0.1:{port}-:{to}' for port, to in forwarded.items())
+        devices = ['virtio-9p-pci,fsdev=root,mount_tag=root', 'virtio-9p-pci,fsdev=shared,mount_tag=shared']
+        devices.append('virtio-net-pci,netdev=net,romfile=')
+        for slot, vnic in enumerate(self.nics.values(), 0x10):
+            socket = {'type': 'unix', 'path': vnic.path}
+            devices.append(json.dumps({'driver': 'vfio-user-pci', 'socket': socket, 'addr': hex(slot)}))
         return [
             *('-fsdev', 'local,id=root,path=/,security_model=none,readonly=on,multidevs=remap'),
-            *('-device', 'virtio-9p-pci,fsdev=root,mount_tag=root'),
-            *('-fsdev', 'local,id=shared,path={},security_model=none'.format(self.shared)),
-            *('-device', 'virtio-9p-pci,fsdev=shared,mount_tag=shared'),
-            *('-netdev', 'user,id=net' + forward, '-device', 'virtio-net-pci,netdev=net,romfile='),
-            *(argument for vnic in vnics for argument in ('-device', vnic)),
+            *('-fsdev', f'local,id=shared,path={self.shared},security_model=none'),
+            *('-netdev', 'user,id=net' + forward),
+            *(argument for device in devices for argument in ('-device', device)),
         ]
 
     def wait_until_up(self):
@@ -163,7 +157,7 @@ class Machine:
             if line.endswith('ready\n'):
                 return
             console.append(line)
-        raise RuntimeError('{} does not boot:\n{}'.format(self.name, ''.join(console)))
+        raise RuntimeError(f'{self.name} does not boot:\n' + ''.join(console))
 
     def __exit__(self, *exc):
         if self.conn:
@@ -183,7 +177,7 @@ class Machine:
         """Run a command on the machine. Returns its output."""
         status, out, err = xmlrpc.client.ServerProxy(self.url).run(argv, {**ENVIRONMENT, **env})
         if status:
-            raise RuntimeError('{}: {}: {}{}'.format(self.name, shlex.join(argv), out, err))
+            raise RuntimeError(f'{self.name}: {shlex.join(argv)}: {out}{err}')
         return out
 
     def hook(self, point, xml, vmfex=None, vm_id=None):
@@ -196,9 +190,9 @@ class Machine:
     def start_libvirtd(self, **env):
         """Start libvirtd with that in its environment, and connect to it."""
         # It need not ask QEMU what that can do: a host of the lab, which is many times faster, did.
-        self.run('sh', '-c', 'mkdir -p {0}; cp -r {1}/. {0}'.format(CACHE, self.capabilities))
+        self.run('sh', '-c', f'mkdir -p {CACHE}; cp -r {self.capabilities}/. {CACHE}')
         self.run('libvirtd', '--daemon', '--listen', **env)
-        self.conn = libvirt.open('qemu+tcp://127.0.0.1:{}/system'.format(LIBVIRT_PORT + self.number))
+        self.conn = libvirt.open(f'qemu+tcp://127.0.0.1:{LIBVIRT_PORT + self.number}/system')
 
     def stop_libvirtd(self):
         self.conn.close()

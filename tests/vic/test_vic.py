@@ -14,8 +14,8 @@ import tempfile
 import libvirt
 import pytest
 
-from tests.hook import TREE
 from tests.lab import guest
+from tests.lab.fabric import PORT_PROFILE
 from tests.lab.fabric import Fabric as LabFabric
 from tests.lab.hosts import CAPABILITIES, Host
 from tests.lab.vm import VM
@@ -25,7 +25,6 @@ from tests.vic.machine import Machine, find_kernel, has_vfio_user
 from tests.xml_builders import PLUGGED, UNFIT, engine_nic_xml
 
 ZERO = '00:00:00:00:00:00'
-LIBRARY = os.path.join(TREE, 'build', 'libvmfex-port-profile.so')
 
 
 @pytest.fixture(scope='module')
@@ -42,6 +41,12 @@ def shared():
 
 
 @pytest.fixture(scope='module')
+def library(fabric_library):
+    """The path of libvirtd's library."""
+    return os.path.join(os.path.dirname(fabric_library), PORT_PROFILE)
+
+
+@pytest.fixture(scope='module')
 def fabric():
     return Fabric()
 
@@ -50,15 +55,12 @@ def fabric():
 def machines(shared, fabric, hooks_by_make):
     """Two machines that boot."""
     with contextlib.ExitStack() as stack:
-        yield [
-            stack.enter_context(
-                Machine(name, shared, [
-                    Vnic('{}/{}-{}'.format(shared, name, number), fabric, mac)
-                    for number, mac in enumerate([own, None, None, None])
-                ], hooks_by_make)
-            )
-            for name, own in (('alpha', '00:25:b5:00:00:01'), ('beta', '00:25:b5:00:01:01'))
-        ]
+        machines = []
+        for name, own in ('alpha', '00:25:b5:00:00:01'), ('beta', '00:25:b5:00:01:01'):
+            sockets = [f'{shared}/{name}-{number}' for number in range(4)]
+            vnics = [Vnic(sockets[0], fabric, own), *(Vnic(socket, fabric) for socket in sockets[1:])]
+            machines.append(stack.enter_context(Machine(name, shared, vnics, hooks_by_make)))
+        yield machines
 
 
 @pytest.fixture(scope='module')
@@ -80,9 +82,9 @@ def suspended(machines, shared, hooks_by_make, fabric_library):
 
 
 @pytest.fixture(scope='module')
-def alpha(machines, suspended):
+def alpha(machines, suspended, library):
     machines[0].wait_until_up()
-    machines[0].start_libvirtd(LD_PRELOAD=LIBRARY)
+    machines[0].start_libvirtd(LD_PRELOAD=library)
     return machines[0]
 
 
@@ -106,17 +108,18 @@ def vnic_of(vm, machine, mac=None):
 
 
 def group_of(mac):
-    """Return the MAC address by which others look for the static address of a guest's NIC (RFC 4291, 2464)."""
+    """Return the MAC address of the group to ask for the static address of a guest's NIC (RFC 4861)."""
     return '33:33:ff:00:' + mac[-5:]
 
 
 def mac_on(machine, nic):
-    return machine.run('cat', '/sys/class/net/{}/address'.format(nic)).strip()
+    return machine.run('cat', f'/sys/class/net/{nic}/address').strip()
 
 
 def test_driver_takes_all_vnics_and_the_hook_the_dynamic_ones(alpha, vm):
-    driver = {nic: alpha.run('readlink', '-f', '/sys/class/net/{}/device/driver'.format(nic)) for nic in alpha.nics}
-    assert driver == dict.fromkeys(alpha.nics, '/sys/bus/pci/drivers/enic\n')
+    for nic in alpha.nics:
+        driver = alpha.run('readlink', '-f', f'/sys/class/net/{nic}/device/driver')
+        assert driver == '/sys/bus/pci/drivers/enic\n'
     assert mac_on(alpha, 'eth1') == '00:25:b5:00:00:01'
     assert mac_on(alpha, 'eth2') == ZERO
 
@@ -127,7 +130,7 @@ def test_vm_starts(alpha, vm):
     nic, vnic = vnic_of(vm, alpha)
     assert vnic.requests == [Request('ASSOCIATE', 'Profile1', vm.macs[0], vm.uuid)]
     assert mac_on(alpha, nic) == vm.macs[0]
-    assert wait_for(lambda: alpha.run('cat', '/sys/class/net/{}/carrier'.format(nic)) == '1\n')
+    assert wait_for(lambda: alpha.run('cat', f'/sys/class/net/{nic}/carrier') == '1\n')
 
 
 def test_nic_is_plugged(alpha, vm):
@@ -155,13 +158,13 @@ def test_refused_port_profile(alpha, fabric):
     assert mac_on(alpha, 'eth4') == vm.macs[0]
 
 
-def test_request_is_refused_without_the_library(beta):
+def test_request_is_refused_without_the_library(beta, library):
     vm = VM(3, profiles=('Profile1',), nics=1)
     with pytest.raises(libvirt.libvirtError, match='sending of PortProfileRequest failed'):
         vm.start(beta)
     assert [vnic.requests for vnic in beta.nics.values()] == [[], [], [], []]
     beta.stop_libvirtd()
-    beta.start_libvirtd(LD_PRELOAD=LIBRARY)
+    beta.start_libvirtd(LD_PRELOAD=library)
 
 
 def test_vm_migrates(alpha, beta, vm):

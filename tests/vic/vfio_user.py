@@ -15,11 +15,10 @@ import struct
 import threading
 
 HEADER = struct.Struct('<HHIII')  # message's number, command, size, flags, error
-REPLY, NO_REPLY, ERROR = 1, 0x10, 0x20
+REPLY, NO_REPLY = 1, 0x10
 REGIONS, CONFIG = 9, 7  # BARs 0 to 5, ROM, configuration space, VGA
 INTERRUPTS, MSIX = 5, 2
 IRQ_EVENTFD, IRQ_NORESIZE = 1, 8  # as DATA_EVENTFD of SET_IRQS is 4
-EINVAL = 22
 
 
 class Memory:
@@ -40,7 +39,7 @@ class Memory:
         for start, part in self._parts.items():
             if start <= address and address + size <= start + len(part):
                 return part, address - start
-        raise ValueError('DMA outside of the memory: {:#x}'.format(address))
+        raise ValueError(f'DMA outside of the memory: {address:#x}')
 
     def read(self, address, size):
         part, at = self._find(address, size)
@@ -82,7 +81,8 @@ class Device:
                 if not header:
                     break
                 number, command, size, flags, _ = HEADER.unpack(header)
-                payload = connection.recv(size - HEADER.size, socket.MSG_WAITALL) if size > HEADER.size else b''
+                size -= HEADER.size
+                payload = connection.recv(size, socket.MSG_WAITALL) if size else b''
                 answer = COMMANDS[command](self, payload, files)
                 if not flags & NO_REPLY:
                     size = HEADER.size + len(answer)
