@@ -45,18 +45,18 @@ SERIAL = """\
     <interface type="bridge">"""
 
 
-def make_initrd(folder, kernel):
-    """Make an initramfs of busybox, INIT and the kernel's drivers of virtio NICs. Returns its path."""
+def make_initrd(folder, kernel, init=INIT, modules=('virtio_pci', 'virtio_net')):
+    """Make an initramfs of busybox, the first process and modules of the kernel. Returns its path."""
     root = os.path.join(folder, 'root')
     for name in 'bin', 'dev', 'modules':
         os.makedirs(os.path.join(root, name))
     subprocess.run(['cp', '/bin/busybox', os.path.join(root, 'bin')], check=True)
-    for number, path in enumerate(find_modules(kernel, 'virtio_pci', 'virtio_net')):
+    for number, path in enumerate(find_modules(kernel, *modules)):
         with (lzma.open if path.endswith('.xz') else open)(path, 'rb') as module:
             with open(os.path.join(root, 'modules', f'{number:02}'), 'wb') as copy:
                 copy.write(module.read())
     with open(os.path.join(root, 'init'), 'w') as f:
-        f.write(INIT)
+        f.write(init)
     os.chmod(f.name, 0o755)
     initrd = os.path.join(folder, 'initrd')
     with open(initrd, 'wb') as f:

@@ -96,6 +96,7 @@ class Host:
         self.vdsm = find_vdsm()
         self.pool = list(pool or (f'eth{10 * number + i}' for i in range(3, 12)))
         self.kind = kind
+        self.migration_uri = 'unix://' + self.path('/run/migration')
         self.checks = 'A' if kind == EL9_VFS else 'AB'
         self.port_profile = kind != EL9_VFS
         self.libvirtd = None

@@ -66,10 +66,9 @@ class VM:
             _, log = destination.hook(
                 'before_vm_migrate_destination', domain.XMLDesc(), self.vmfex, self.uuid
             )
-        sockets = destination.path('/run/migration')
         domain.migrate3(
             destination.conn,
-            {libvirt.VIR_MIGRATE_PARAM_URI: 'unix://' + sockets},
+            {libvirt.VIR_MIGRATE_PARAM_URI: destination.migration_uri},
             libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE,
         )
         return log
