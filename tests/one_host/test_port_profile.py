@@ -83,6 +83,6 @@ def test_test_says_what_needs_the_library_and_whether_libvirtd_has_it(alpha):
     assert line.replace('has', 'has not') in run_test(alpha, VM().xml)[1]
     alpha.kill_libvirtd()
     alpha.run('rm', '-f', '/run/libvirtd.pid')
-    status, out, [error] = run_test(alpha, VM().xml)
+    status, out, [error] = run_test(alpha, VM().xml, VM().vmfex)
     assert status == 2 and error.startswith('vmfex: libvirt failed: ')
     assert [text for text in out if text.startswith(f'{who} need') and 'No such file or directory' in text]
