@@ -61,16 +61,12 @@ class VM:
 
     def migrate(self, source, destination, hook=True):
         domain = self.on(source)
-        log = ''
+        log, point = '', 'before_vm_migrate_destination'
         if hook:
-            _, log = destination.hook(
-                'before_vm_migrate_destination', domain.XMLDesc(), self.vmfex, self.uuid
-            )
-        domain.migrate3(
-            destination.conn,
-            {libvirt.VIR_MIGRATE_PARAM_URI: destination.migration_uri},
-            libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE,
-        )
+            _, log = destination.hook(point, domain.XMLDesc(), self.vmfex, self.uuid)
+        flags = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST
+        parameters = {libvirt.VIR_MIGRATE_PARAM_URI: destination.migration_uri}
+        domain.migrate3(destination.conn, parameters, flags | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE)
         return log
 
     def suspend(self, host):
@@ -110,10 +106,8 @@ class VM:
         return host.conn.lookupByUUIDString(self.uuid)
 
     def runs_on(self, host):
-        return self.uuid in [
-            domain.UUIDString()
-            for domain in host.conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)
-        ]
+        running = host.conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)
+        return self.uuid in [domain.UUIDString() for domain in running]
 
     def nics(self, host, flags=0):
         """Return the VM's interface elements on a host, by MAC."""
@@ -122,20 +116,13 @@ class VM:
 
     def definition(self, host):
         """Return the VM's interfaces as they are to be at its next start or on the next host, by MAC."""
-        return {
-            mac: ElementTree.tostring(nic)
-            for mac, nic in self.nics(
-                host, libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
-            ).items()
-        }
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
+        return {mac: ElementTree.tostring(nic) for mac, nic in self.nics(host, flags).items()}
 
     def vic_nics(self, host):
         """Return the names of the host's NICs that the VM is on, by MAC."""
-        return {
-            mac: nic.find('source').get('dev')
-            for mac, nic in self.nics(host).items()
-            if nic.get('type') == 'direct'
-        }
+        nics = self.nics(host).items()
+        return {mac: nic.find('source').get('dev') for mac, nic in nics if nic.get('type') == 'direct'}
 
     def ports(self, names):
         """Return what the fabric is asked for when the VM's NICs go to those of these names, by MAC."""
@@ -159,6 +146,5 @@ class VM:
         return 'up' if int(wait_for(config)[6], 16) & 1 else 'down'
 
     def monitor(self, host, command):
-        return libvirt_qemu.qemuMonitorCommand(
-            self.on(host), command, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
-        )
+        hmp = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+        return libvirt_qemu.qemuMonitorCommand(self.on(host), command, hmp)
