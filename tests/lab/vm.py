@@ -10,7 +10,7 @@ import libvirt
 import libvirt_qemu
 
 from tests.lab.wait import wait_for
-from tests.xml_builders import OWN, UNFIT, alias_of, device_xml, engine_nic_xml
+from tests.xml_builders import OWN, UNFIT, alias_of, metadata_of, engine_nic_xml
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -35,7 +35,7 @@ class VM:
             engine_nic_xml(mac, link=link, extra=UNFIT if mac in {**own, **self.profiles} else '')
             for mac, link in zip(self.macs, [*links, *['up'] * nics])
         ]
-        devices = [device_xml(mac, OWN.format(own[mac]) if mac in own else '') for mac in self.macs]
+        devices = [metadata_of(mac, OWN.format(own[mac]) if mac in own else '') for mac in self.macs]
         with open(os.path.join(HERE, 'vm.xml')) as f:
             self.xml = f.read().format(
                 name=self.name, uuid=self.uuid, nics='    '.join(nics), devices=''.join(devices)
