@@ -10,7 +10,7 @@ import libvirt
 import libvirt_qemu
 
 from tests.lab.wait import wait_for
-from tests.xml_builders import OWN, UNFIT, alias_of, metadata_of, engine_nic_xml
+from tests.xml_builders import OWN, UNFIT, alias_of, engine_nic_xml, metadata_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
