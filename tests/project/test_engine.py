@@ -148,6 +148,7 @@ PROPERTIES = {
 TYPES = {
     'disk-before': f'{DISK};INTERFACE',
     'video-behind': f'INTERFACE;{VIDEO}',
+    'semicolon-behind': '{type=interface;prop={a=^b$}};',
     'between': f'{DISK};INTERFACE;{VIDEO};',
     'no-semicolon-between': f'{DISK}INTERFACE{VIDEO}',
     'missing': '',
