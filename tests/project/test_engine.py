@@ -34,7 +34,7 @@ def compile_kit(source, classes):
     command = ['javac', '-nowarn', '-encoding', 'UTF-8', '-d', classes]
     command += ['-sourcepath', f'{kit}/stubs:{source}/src', f'{kit}/Kit.java']
     subprocess.run(command, check=True)
-    return ['java', '-XX:TieredStopAtLevel=1', '-cp', f'{classes}:{source}/src', 'Kit']
+    return ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', f'{classes}:{source}/src', 'Kit']
 
 
 @pytest.fixture(scope='module')
@@ -148,7 +148,7 @@ PROPERTIES = {
 TYPES = {
     'disk-before': f'{DISK};INTERFACE',
     'video-behind': f'INTERFACE;{VIDEO}',
-    'semicolon-behind': 'INTERFACE;',
+    'semicolon-behind': '{type=interface;prop={a=^b$}};',
     'between': f'{DISK};INTERFACE;{VIDEO};',
     'no-semicolon-between': f'{DISK}INTERFACE{VIDEO}',
     'missing': '',
