@@ -9,7 +9,6 @@ commands, vnic_vic.h and enic_pp.c for port profiles. A vNIC sends, but receives
 
 import collections
 import struct
-import threading
 import uuid
 
 from tests.vic.vfio_user import CONFIG, Device
@@ -39,34 +38,19 @@ Request = collections.namedtuple('Request', 'operation profile mac vm')
 NOTHING = Request(None, None, None, None)
 
 
-class Fabric:
-    """What all vNICs have in common: the port profiles that are refused, and news."""
-
-    def __init__(self):
-        self.refused = set()
-        self.news = threading.Condition()
-
-    def wait_for(self, condition, seconds=60):
-        """Wait until something that vNICs were asked for makes the condition true: that."""
-        with self.news:
-            result = self.news.wait_for(condition, seconds)
-        assert result, 'the firmware waits for it in vain'
-        return result
-
-
 class Vnic(Device):
     """
     A vNIC that QEMU connects to by the socket of that path; a dynamic one, unless it has a MAC.
 
-    addresses is the set of MAC addresses that the driver wants packets for, requests are those for
-    port profiles, so far.
+    refused is a set of port profiles that the fabric refuses. addresses is the set of MAC addresses
+    that the driver wants packets for, requests are those for port profiles, so far.
     """
 
     vectors = 4
     regions = {0: 0x10000, 2: 0x1000, CONFIG: 0x100}
 
-    def __init__(self, path, fabric, mac=None):
-        self.fabric = fabric
+    def __init__(self, path, refused, mac=None):
+        self.refused = refused
         self.mac = mac
         self.addresses = set()
         self.requests = []
@@ -98,6 +82,10 @@ class Vnic(Device):
         self._enabled = False
         self._associated = bool(self.mac)
         self._result, self._slow = SUCCESS, False
+
+    def takes(self, group):
+        """Tell whether the driver wants packets for a multicast address."""
+        return bool(self._filter & PROMISCUOUS or self._filter & MULTICAST and group in self.addresses)
 
     # Registers
 
@@ -174,24 +162,14 @@ class Vnic(Device):
         """Run the command that was written, with two arguments, and write its status and answer."""
         number = self._get(DEVCMD + 4) & 0x3FFF
         arguments = struct.unpack_from('<QQ', self._spaces[0], DEVCMD + 8)
-        with self.fabric.news:
-            error, answer = self._command(number, *arguments)
-            self.fabric.news.notify_all()
-        struct.pack_into('<Q', self._spaces[0], DEVCMD + 8, error or answer)
-        self._set(DEVCMD, 2 if error else 0)
-
-    def _command(self, number, first, second):
-        if number not in COMMANDS:
-            return ECMDUNKNOWN, 0
-        handler = COMMANDS[number]
-        return SUCCESS, (handler(self, first, second) if handler else 0) or 0
+        command = COMMANDS.get(number)
+        answer = (command(self, *arguments) if command else 0) or 0
+        known, failed = number in COMMANDS, 2
+        struct.pack_into('<Q', self._spaces[0], DEVCMD + 8, answer if known else ECMDUNKNOWN)
+        self._set(DEVCMD, 0 if known else failed)
 
     def _capability(self, command, _):
         return SUCCESS if command & 0x3FFF in OPTIONAL else ECMDUNKNOWN
-
-    def takes(self, mac):
-        """Tell whether the driver gets packets for a multicast address."""
-        return bool(self._filter & PROMISCUOUS or self._filter & MULTICAST and mac in self.addresses)
 
     def _spec(self, offset, size):
         return int.from_bytes(SPEC[offset : offset + size], 'little')
@@ -243,7 +221,7 @@ class Vnic(Device):
 
     def _associate(self, active, _):
         self.requests.append(self._wanted._replace(operation='ASSOCIATE' if active else 'PREASSOCIATE_RR'))
-        refused = self._wanted.profile in self.fabric.refused
+        refused = self._wanted.profile in self.refused
         self._associated = bool(active) and not refused
         self._result = EINVAL if refused else SUCCESS
         self._slow = True
