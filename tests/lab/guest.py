@@ -34,14 +34,8 @@ while :; do
     /bin/busybox sleep 0.2
 done
 """
-BOOT = """\
-<kernel>{kernel}</kernel>
-    <initrd>{initrd}</initrd>
-    <cmdline>quiet panic=1</cmdline>
-"""
-SERIAL = """\
-<serial type="unix"><source mode="connect" path="{}"/></serial>
-    <interface type="bridge">"""
+BOOT = '<kernel>{}</kernel><initrd>{}</initrd><cmdline>quiet panic=1</cmdline>'
+SERIAL = '<serial type="unix"><source mode="connect" path="{}"/></serial>'
 
 
 def make_initrd(folder, kernel, init=INIT, modules=('virtio_pci', 'virtio_net')):
@@ -97,10 +91,10 @@ def linux(vm, folder, start):
     if not kernels:
         pytest.skip('no kernel for a guest in /boot')
     path = os.path.join(folder, 'up')
-    boot = BOOT.format(kernel=kernels[-1], initrd=make_initrd(folder, kernels[-1]))
+    boot = BOOT.format(kernels[-1], make_initrd(folder, kernels[-1]))
     vm.xml = (
-        vm.xml.replace('<smbios', boot + '    <smbios', 1)
-        .replace('<interface type="bridge">', SERIAL.format(path), 1)
+        vm.xml.replace('</os>', boot + '</os>')
+        .replace('</devices>', SERIAL.format(path) + '</devices>')
         .replace('<memory>32768', '<memory>131072')
     )
     with socket.socket(socket.AF_UNIX) as listener:
