@@ -106,8 +106,7 @@ class Machine:
     def __enter__(self):
         """Start to boot: see wait_until_up."""
         os.mkdir(self.folder)
-        log = os.path.join(self.folder, 'libvirtd.log')
-        self._write('libvirtd.conf', LIBVIRTD_CONF.format(uuid=uuid.uuid4(), log=log) + BY_TCP)
+        self._write('libvirtd.conf', LIBVIRTD_CONF.format(uuid.uuid4()) + BY_TCP)
         self._write('qemu.conf', QEMU_CONF)
         server = os.path.join(HERE, 'command_server.py')
         start = START.format(name=self.name, shared=self.shared, folder=self.folder, server=server)
