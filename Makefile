@@ -22,7 +22,7 @@ DIST := $(NAME)-$(VERSION).tar.gz
 # without which a package with debugging information fails.
 RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps --define 'debug_package %{nil}')
 
-.PHONY: help install uninstall port-profile install-port-profile uninstall-port-profile dist rpm check unit check-on demo lab bench lint clean deps
+.PHONY: help install uninstall port-profile install-port-profile uninstall-port-profile dist rpm check unit vic check-on demo lab bench lint clean deps
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-23s%s\n", $$1, $$2}'
@@ -72,7 +72,12 @@ unit: ## run the tests that need neither root nor libvirt, in seconds; installs 
 	    { echo "make unit: pytest is missing, install python3-pytest (and python3-hypothesis)"; exit 1; } >&2
 	$(PYTHON) -m pytest tests/unit
 
-check-on: ## run make check in a tree of another Debian release: make check-on SUITE=trixie
+vic: ## run VMs on the real enic driver and an emulated VIC, as root; needs QEMU 10.1
+	@[ "$$(id -u)" -eq 0 ] || { echo "make vic: run this as root" >&2; exit 1; }
+	@tests/install-deps vic
+	$(PYTHON) -m pytest tests/vic
+
+check-on: ## run make check and make vic in a tree of another Debian release: make check-on SUITE=trixie
 	@exec tests/check-on "$(SUITE)"
 
 demo: ## show the hook at work on a sample VM and an example host, as root

@@ -2,7 +2,6 @@
 
 import glob
 import os
-import re
 import subprocess
 import tempfile
 
@@ -30,9 +29,8 @@ def run_hook():
 
     def run(point, xml, vmfex=None, **kwargs):
         kwargs.setdefault('vdsm', vdsm_runner.find_vdsm())
-        return vdsm_runner.run_hooks(
-            os.path.join(HOOKS, point), xml, {} if vmfex is None else {'vmfex': vmfex}, **kwargs
-        )
+        custom = {} if vmfex is None else {'vmfex': vmfex}
+        return vdsm_runner.run_hooks(os.path.join(HOOKS, point), xml, custom, **kwargs)
 
     return run
 
@@ -70,22 +68,15 @@ def source_tree(tmp_path_factory):
     top = str(tmp_path_factory.mktemp('source'))
     files = subprocess.check_output(['git', 'ls-files', '-z'], cwd=TREE)
     subprocess.run(['xargs', '-0', 'cp', '--parents', '-P', '-t', top], check=True, cwd=TREE, input=files)
-    for command in (
-        ['init', '-q'],
-        ['add', '-A'],
-        ['-c', 'user.name=test', '-c', 'user.email=test', 'commit', '-qm', 'all'],
-    ):
-        subprocess.run(['git', *command], check=True, cwd=top)
+    for command in 'init -q', 'add -A', '-c user.name=test -c user.email=test commit -qm all':
+        subprocess.run(['git', *command.split()], check=True, cwd=top)
     return top
 
 
 @pytest.fixture(scope='session')
 def rpm(source_tree):
     """The path of the hook's RPM."""
-    done = subprocess.run(
-        ['make', '-s', 'rpm'], cwd=source_tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    assert done.returncode == 0, done.stdout.decode()
+    subprocess.run(['make', '-s', 'rpm'], check=True, cwd=source_tree)
     [path] = glob.glob(source_tree + '/rpmbuild/RPMS/noarch/*.rpm')
     return path
 
@@ -122,36 +113,28 @@ def kinds(request):
 
 
 @pytest.fixture
-def alpha(fabric, fabric_library, hooks_by_make, tmp_path, kinds):
-    """A host with VM-FEX NICs eth3 to eth11, and with the hook from make install."""
+def make_host(fabric, fabric_library, hooks_by_make, tmp_path):
+    """Makes a host on the fabric, with the hook from make install; enter it to have it run."""
     from tests.lab.hosts import Host
 
-    with Host('alpha', str(tmp_path / 'alpha'), hooks_by_make, fabric_library, fabric, kind=kinds[0]) as host:
+    def make(name, kind):
+        return Host(name, str(tmp_path / name), hooks_by_make, fabric_library, fabric, kind=kind)
+
+    return make
+
+
+@pytest.fixture
+def alpha(make_host, kinds):
+    """A host with VM-FEX NICs eth3 to eth11."""
+    with make_host('alpha', kinds[0]) as host:
         yield host
 
 
 @pytest.fixture
-def beta(fabric, fabric_library, hooks_by_make, tmp_path, kinds):
-    """Another one on the same fabric, with NICs eth13 to eth21."""
-    from tests.lab.hosts import Host
-
-    with Host('beta', str(tmp_path / 'beta'), hooks_by_make, fabric_library, fabric, kind=kinds[1]) as host:
+def beta(make_host, kinds):
+    """Another one on the same fabric, with VM-FEX NICs eth13 to eth21."""
+    with make_host('beta', kinds[1]) as host:
         yield host
-
-
-@pytest.fixture
-def bare_host(fabric_library, hooks_by_make, tmp_path):
-    """A host without a fabric: no VM can start on VM-FEX there."""
-    from tests.lab.hosts import Host
-
-    with Host('alpha', str(tmp_path / 'alpha'), hooks_by_make, fabric_library) as host:
-        yield host
-
-
-@pytest.fixture
-def report(record_property):
-    """Takes lines that are shown at the end of the run."""
-    return lambda line: record_property('report', line)
 
 
 def pytest_addoption(parser):
@@ -176,17 +159,3 @@ def pytest_sessionfinish(session):
 def pytest_terminal_summary(terminalreporter):
     for row in getattr(terminalreporter.config, 'unseen_messages', ()):
         terminalreporter.write_line(f'FAILED: no test saw this message of docs/messages.md: {row}', red=True)
-    in_lab = [
-        report
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if re.search('(one|two)_hosts?/', getattr(report, 'nodeid', '')) and hasattr(report, 'duration')
-    ]
-    if in_lab:
-        terminalreporter.section('the lab')
-        for report in in_lab:
-            for name, line in report.user_properties:
-                if report.when == 'call' and name == 'report':
-                    terminalreporter.write_line(line)
-        seconds = sum(report.duration for report in in_lab)
-        terminalreporter.write_line(f'its tests took {seconds:.0f} seconds, of which some ran side by side')

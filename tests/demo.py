@@ -16,33 +16,22 @@ from tests.vdsm_runner import run_hooks
 
 
 def show(title, text):
-    print(
-        f'\n\x1b[1m{title}\x1b[0m\n\n{text.rstrip()}'
-        if sys.stdout.isatty()
-        else f'\n== {title}\n\n{text.rstrip()}'
-    )
+    title = f'\x1b[1m{title}\x1b[0m' if sys.stdout.isatty() else f'== {title}'
+    print(f'\n{title}\n\n{text.rstrip()}')
 
 
 def mount(*args):
     subprocess.run(['mount', *args], check=True)
 
 
-def run(vm, pool):
-    """Run the hook for a VM. Returns what it changes in the NICs, its log, and the pool."""
-    environment = {'DEMO_POOL': pool}
-    if vm.vmfex:
-        environment['vmfex'] = vm.vmfex
-    xml, log = run_hooks(
-        os.path.join(HOOKS, 'before_vm_start'),
-        vm.xml,
-        environment,
-        vm.uuid,
-        vdsm=os.path.join(TESTS, 'fake_vdsm', 'demo'),
-    )
-    with open(pool) as f:
-        pool = f.read()
+def show_start(vm, pool):
+    """Run the hook for a VM. Shows what it changes in the NICs, and its log; the file pool gets the pool."""
+    custom = {'DEMO_POOL': pool, **({'vmfex': vm.vmfex} if vm.vmfex else {})}
+    point, vdsm = os.path.join(HOOKS, 'before_vm_start'), os.path.join(TESTS, 'fake_vdsm', 'demo')
+    xml, log = run_hooks(point, vm.xml, custom, vm.uuid, vdsm=vdsm)
     changes = difflib.unified_diff(nics(vm.xml), nics(xml), 'from the engine', 'to libvirt', n=2, lineterm='')
-    return '\n'.join(changes), log, pool
+    show("The VM's NICs, before and after", '\n'.join(changes))
+    show('What the hook logs', log)
 
 
 def nics(xml):
@@ -63,21 +52,17 @@ def main():
         for folder in 'class/net', 'devices':
             mount('--bind', os.path.join(sysfs.root, folder), '/sys/' + folder)
 
-        vm = VM(profiles=(), own=('Profile1',))
-        diff, log, _ = run(vm, os.path.join(tmp, 'pool'))
+        vm, pool = VM(profiles=(), own=('Profile1',)), os.path.join(tmp, 'pool')
         show(
             'The custom property of a vNIC profile, as it comes in the metadata of a VM',
             re.search('<ovirt-vm:device((?!<ovirt-vm:device).)*vmfex.*?</ovirt-vm:device>', vm.xml).group(),
         )
-        show("The VM's NICs, before and after", diff)
-        show('What the hook logs', log)
-
+        show_start(vm, pool)
         vm = VM(1)
-        diff, log, pool = run(vm, os.path.join(tmp, 'pool'))
         show('The custom property of another VM', 'vmfex=' + vm.vmfex)
-        show("The VM's NICs, before and after", diff)
-        show('What the hook logs', log)
-        show('The network direct-pool, made of the VM-FEX NICs of the example host', pool)
+        show_start(vm, pool)
+        with open(pool) as f:
+            show('The network direct-pool, made of the VM-FEX NICs of the example host', f.read())
 
 
 main()

@@ -43,15 +43,9 @@ def find_vdsm():
     """
     if 'VDSM_LIB' in os.environ:
         return os.path.abspath(os.environ['VDSM_LIB'])
-    installed = (
-        subprocess.run(
-            ['/usr/bin/python3', '-c', 'import vdsm.hook.hooking, vdsm.common.libvirtconnection'],
-            cwd='/',
-            stderr=subprocess.DEVNULL,
-        ).returncode
-        == 0
-    )
-    return None if installed else PLAIN
+    command = ['/usr/bin/python3', '-c', 'import vdsm.hook.hooking, vdsm.common.libvirtconnection']
+    missing = subprocess.run(command, cwd='/', stderr=subprocess.DEVNULL).returncode
+    return PLAIN if missing else None
 
 
 def hook_environment(domxml='', custom=None, vm_id=None, vdsm=PLAIN):
@@ -74,11 +68,6 @@ def hook_environment(domxml='', custom=None, vm_id=None, vdsm=PLAIN):
     return env
 
 
-def is_ours(script):
-    """Tell whether a hook is this project's: its modules are beside its hook point."""
-    return os.path.isdir(os.path.dirname(os.path.dirname(os.path.realpath(script))) + '/vmfex')
-
-
 def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
     """
     Run what is executable in the folder of a hook point, sorted by name.
@@ -89,7 +78,7 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
     Raises HookError.
     """
     scripts = sorted(os.path.join(folder, name) for name in os.listdir(folder))
-    log, err, failed = [], b'', False
+    log, err, failed = '', b'', False
     with tempfile.TemporaryDirectory(prefix='vmfex-vdsm-') as tmp:
         fd, path = tempfile.mkstemp(dir=tmp)
         os.write(fd, xml if isinstance(xml, bytes) else xml.encode('utf-8'))
@@ -98,16 +87,13 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
         for script in scripts:
             if not (os.path.isfile(script) and os.access(script, os.X_OK)):
                 continue
-            done = subprocess.run(
-                [*command, script],
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            log.append(done.stderr.decode('utf-8', 'backslashreplace'))
-            if is_ours(script):
-                check_stderr(log[-1], done.returncode != 0)
+            pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            done = subprocess.run([*command, script], env=env, **pipes)
+            said = done.stderr.decode('utf-8', 'backslashreplace')
+            log += said
+            # This project's hook has its modules beside its hook point.
+            if os.path.isdir(os.path.dirname(os.path.realpath(script)) + '/../vmfex'):
+                check_stderr(said, done.returncode != 0)
             failed = failed or done.returncode != 0
             if done.returncode or os.path.basename(folder) != 'before_vm_start':
                 err = done.stderr
@@ -120,4 +106,4 @@ def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
         if failed:
             raise HookError(err, xml, left, done.returncode)
         assert left == []
-        return xml, ''.join(log)
+        return xml, log

@@ -10,7 +10,7 @@ from vmfex import nics
 from vmfex.custom_property import parse_either
 from vmfex.elements import attribute, content, find, read_xml
 from vmfex.failure import Failure, exit_on_failure
-from vmfex.host import DYNAMIC_VNIC, VF, kind_of, read_nics
+from vmfex.host import DYNAMIC_VNIC, VF, find_fault, kind_of, read_nics
 from vmfex.libvirt_connection import libvirt_connection
 from vmfex.pool import look, plan
 
@@ -21,19 +21,19 @@ NEED_LIBRARY = {DYNAMIC_VNIC: "dynamic vNICs", VF: "VFs on EL10"}
 WOULD_LOG = "would log: vmfex: {}"
 
 
-@exit_on_failure()
+@exit_on_failure
 def run(arguments, manual):
     """Do what the arguments say."""
-    value = os.environ.get('vmfex', '')
-    if not sys.stdout:
-        raise Failure("stdout is closed: use a terminal, a file or a pipe")
+    value, hint = os.environ.get('vmfex', ''), "give that of a domain, as virsh dumpxml prints it"
+    if not (sys.stdin and sys.stdout):
+        raise Failure("stdin or stdout is closed: use a terminal, a file or a pipe")
     if arguments == ['--help']:
         lines = [manual.strip()]
     elif arguments == ['--test']:
         lines = show(minidom.parseString(SAMPLE), value or "{'00:1a:4a:16:01:51': 'Profile1'}")
     elif len(arguments) == 2 and arguments[0] == '--test':
         file = sys.stdin.buffer if arguments[1] == '-' else arguments[1]
-        lines = show(read_xml(minidom.parse, file), value)
+        lines = show(read_xml(hint, minidom.parse, file), value)
     else:
         raise Failure("unknown arguments: use --test, --test DOMAIN.xml, --test - or --help")
     for line in lines:
@@ -42,9 +42,9 @@ def run(arguments, manual):
 
 def write(line):
     try:
-        # Not through sys.stdout: a domain need not fit the locale, and nothing is left to fail at exit.
+        # Not through sys.stdout: a value need not fit the locale, and nothing is left to fail at exit.
         with open(sys.stdout.fileno(), 'wb', closefd=False) as stdout:
-            stdout.write(f'{line}\n'.encode())
+            stdout.write(f'{line}\n'.encode('utf-8', 'surrogateescape'))
     except OSError as e:
         raise Failure(f"stdout can't be written ({e.strerror}): use a terminal, a file or a pipe") from None
 
@@ -57,32 +57,40 @@ def show(doc, value):
     _, log = nics.move_all(root, parse_either(value, macs))
     yield from difflib.unified_diff(before, lines_of(doc), 'as it is', 'as it would start', lineterm='')
     yield from map(WOULD_LOG.format, log)
-    vmfex = read_nics().vmfex
+    vmfex, needed = read_nics().vmfex, len(nics.find_on_pool(root))
     yield f"VM-FEX NICs of this host: {' '.join(vmfex) or 'none'}"
-    for kind in sorted(set(map(kind_of, vmfex))):
-        yield f"{NEED_LIBRARY[kind]} need vdsm-hook-vmfex-libvirt: libvirtd {look_for_library()} its library"
-    needed = len(nics.find_on_pool(root))
-    with libvirt_connection() as conn:
-        pool, host = look(conn)
-        yield from (f"not usable: {fault}" for fault in host.vmfex.values() if fault)
-        for domain in conn.listAllDomains():
-            if domain.UUIDString() in map(content, find(root, 'uuid')):  # it would give back its NICs first
-                own = nics.find_on_pool(minidom.parseString(domain.XMLDesc(0)).documentElement)
-                names = {attribute(nic, 'source', 'dev') for nic in own}.intersection(host.vmfex)
-                pool.used.difference_update(names)
-                host.vmfex.update(dict.fromkeys(names, ''))
-        steps = plan(needed, pool, host) if needed else []
-        yield from (WOULD_LOG.format(line) for line, _ in steps)
-        yield f"this VM would take {needed} NICs of direct-pool"
+    for kind in sorted({kind_of(nic) for nic in vmfex}.intersection(NEED_LIBRARY)):
+        yield f"{NEED_LIBRARY[kind]} need vdsm-hook-vmfex-libvirt: {describe_library()}"
+    yield f"NICs of direct-pool that this VM would take: {needed}"
+    if needed:
+        with libvirt_connection() as conn:
+            yield from show_pool(conn, needed, [content(uuid) for uuid in find(root, 'uuid')])
 
 
-def look_for_library():
-    """Return whether libvirtd has the library without which kernels refuse its port profile requests."""
+def show_pool(conn, needed, uuids):
+    """Give lines on direct-pool, for a VM that needs that many NICs and may run here, by its UUID."""
+    pool, host = look(conn)
+    for domain in conn.listAllDomains():
+        if domain.UUIDString() in uuids:
+            # Before it starts, it would give back its NICs: libvirt counts it, and its macvtap is on them.
+            for nic in nics.find_on_pool(minidom.parseString(domain.XMLDesc(0)).documentElement):
+                name, macvtap = attribute(nic, 'source', 'dev'), attribute(nic, 'target', 'dev')
+                pool.used.discard(name)
+                if name in host.vmfex:
+                    fault = find_fault(name)
+                    host.vmfex[name] = '' if fault == f"{macvtap} is on {name}" else fault
+    yield from (f"not usable: {fault}" for fault in host.vmfex.values() if fault)
+    yield from (WOULD_LOG.format(line) for line, _ in plan(needed, pool, host))
+
+
+def describe_library():
+    """Say whether libvirtd has the library without which kernels refuse its port profile requests."""
     try:
         with open('/run/libvirtd.pid') as pid, open(f'/proc/{pid.read().strip()}/maps') as maps:
-            return "has loaded" if 'libvmfex-port-profile' in maps.read() else "has not loaded"
+            loaded = 'libvmfex-port-profile' in maps.read()
+            return f"libvirtd has {'' if loaded else 'not '}loaded its library"
     except OSError as e:
-        return f"may have loaded or not ({e})"
+        return f"whether libvirtd has loaded its library is unknown ({e})"
 
 
 def lines_of(doc):

@@ -41,7 +41,7 @@ def parse_dictionary(value):
 
 
 def parse_either(value, macs):
-    """Return the same for a VM's property or, without a {, for that of the vNIC profile of NICs."""
+    """Return the same also for the property of a vNIC profile, for all its NICs: those with these MACs."""
     if value.strip(SPACE)[:1] in ('', '{'):
         return parse_dictionary(value)
     return {mac: check_port_profile(value, f"of the vNIC profile of NIC {mac}") for mac in macs}

@@ -62,7 +62,7 @@ def put_on_pool(doc, profiles):
     return log, doc if moved else None
 
 
-@exit_on_failure()
+@exit_on_failure
 def run(hook_point):
     """Do what VDSM calls the hook for, at the hook point of that name."""
     if hook_point not in HOOK_POINTS or '_hook_domxml' not in os.environ:
@@ -70,7 +70,8 @@ def run(hook_point):
         raise Failure(f"only VDSM can call this, in the folder of a hook point ({names}): use --test")
     import hooking
 
-    log, xml = HOOK_POINTS[hook_point](read_xml(hooking.read_domxml))
+    doc = read_xml("a hook that ran before this one may have written it", hooking.read_domxml)
+    log, xml = HOOK_POINTS[hook_point](doc)
     if xml:
         hooking.write_domxml(xml)
     for line in log:

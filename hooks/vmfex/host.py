@@ -7,44 +7,39 @@ import os
 SYS_NET = '/sys/class/net'
 DYNAMIC_VNIC, VF = (b'0x1137', b'0x0044'), (b'0x1137', b'0x0071')  # PCI vendor, Cisco, and device
 
-# vmfex: a dict of VM-FEX NICs, in natural order, to what keeps VMs off them, '' if nothing does
-# others: the names of all other NICs
+# vmfex: a dict of VM-FEX NICs to what keeps VMs off them, '' if nothing does; others: names of all others
 HostNICs = collections.namedtuple('HostNICs', 'vmfex others')
 
 
 def read_nics():
-    """
-    Return the HostNICs. NICs that need a port profile are known by their PCI device, as to the enic
-    driver, whatever their MAC address.
-    """
-    names = sorted(os.listdir(SYS_NET), key=lambda name: (len(name), name))  # eth3 before eth10
-    faults = {nic: find_fault(nic) for nic in names}
-    vmfex = {nic: fault for nic, fault in faults.items() if fault is not None}
+    """Return the HostNICs, eth3 before eth10. PCI devices tell VM-FEX NICs, as they do to the enic driver."""
+    names = sorted(os.listdir(SYS_NET), key=lambda name: (len(name), name))
+    vmfex = {nic: find_fault(nic) for nic in names if kind_of(nic) in (DYNAMIC_VNIC, VF)}
     return HostNICs(vmfex, set(names).difference(vmfex))
 
 
+def kind_of(nic):
+    try:
+        return tuple(read(f'{SYS_NET}/{nic}/device/{name}') for name in ('vendor', 'device'))
+    except OSError:  # not a PCI device, or just gone
+        return ()
+
+
 def find_fault(nic):
-    """Return what keeps VMs off a NIC, '' if nothing does, None if it is not a VM-FEX NIC."""
+    """Return what keeps VMs off a VM-FEX NIC, '' if nothing does."""
     folder = f'{SYS_NET}/{nic}'
     try:
-        kind = kind_of(nic)
-        if kind not in (DYNAMIC_VNIC, VF):
-            return None
-        pfs = os.listdir(folder + '/device/physfn/net') if kind == VF else []
-        down = [pf for pf in pfs if not int(read(f'{SYS_NET}/{pf}/flags'), 16) & 1]  # IFF_UP
         links = sorted(os.listdir(folder))
-    except OSError:  # not a PCI device, or just gone
-        return None
+        pfs = os.listdir(folder + '/device/physfn/net') if kind_of(nic) == VF else []
+        down = [pf for pf in pfs if not int(read(f'{SYS_NET}/{pf}/flags'), 16) & 1]  # IFF_UP
+    except OSError as e:
+        return f"{nic} can't be read ({e.strerror})"
     if down:
         return f"PF {down[0]} of {nic} is down"  # libvirt refuses its VFs
     # Of these NICs the kernel refuses a macvtap: EBUSY, EINVAL.
     if 'master' in links:
         return f"{nic} is a port of {os.path.basename(os.path.realpath(folder + '/master'))}"
-    return ''.join(f"{link[len('upper_') :]} is on {nic}" for link in links if link.startswith('upper_'))
-
-
-def kind_of(nic):
-    return tuple(read(f'{SYS_NET}/{nic}/device/{name}') for name in ('vendor', 'device'))
+    return next((f"{link[len('upper_') :]} is on {nic}" for link in links if link.startswith('upper_')), '')
 
 
 def read(path):

@@ -13,8 +13,7 @@ def libvirt_connection():
     import libvirt
     from vdsm.common import libvirtconnection
 
-    # stderr is for the hook's own lines. Without this, libvirt's binding would print every error there,
-    # and VDSM's logging, which has no file here, would report a broken connection.
+    # libvirt's binding would print every error to stderr, and VDSM's logging would, too.
     libvirt.registerErrorHandler(lambda context, error: None, None)
     logging.disable(logging.CRITICAL)
     try:

@@ -43,20 +43,20 @@ def move_all(root, profiles):
     any moved, and lines for the log. Raises Failure if one of them can't move.
     """
     nics = find_nics(root)
-    of_vnic_profiles, mirrored = read_metadata(root)
+    vnic_profiles, mirrored = read_metadata(root)
     macs, moved = {mac_of(nic) for nic in nics}, False
     log = [f"no NIC of this VM has MAC address {mac}" for mac in profiles if mac not in macs]
     for nic in nics:
         mac = mac_of(nic)
-        of_vnic_profile = of_vnic_profiles.get(mac)
-        profile = profiles.get(mac, of_vnic_profile)
+        vnic_profile = vnic_profiles.get(mac)
+        profile = profiles.get(mac, vnic_profile)
         # The transient NIC of a failover pair has the MAC address of the one that moves.
         if not mac or not profile or attribute(nic, 'teaming', 'type') == 'transient':
             continue
         check_movable(nic, mirrored)
         if mac not in profiles:
             check_port_profile(profile, f"of the vNIC profile of NIC {mac}")
-        elif of_vnic_profile:
+        elif vnic_profile:
             log.append(f"NIC {mac} has a port profile by its vNIC profile; {profile}, the VM's, counts")
         if is_on_pool(nic) and profile_of(nic) == profile:
             log.append(f"NIC {mac} is on port profile {profile} already")
@@ -71,15 +71,15 @@ def read_metadata(root):
     Return what a domain's metadata says of its NICs' vNIC profiles: a dict of MAC address to the value of
     vmfex, not yet checked, and the set of MAC addresses with port mirroring.
     """
-    of_vnic_profiles, mirrored = {}, set()
+    vnic_profiles, mirrored = {}, set()
     for metadata in find(root, 'metadata'):
         for device in find(metadata, 'vm', 'device', namespace=OVIRT):
             mac = device.getAttribute('mac_address').lower()
             for element in find(device, 'custom', 'vmfex', namespace=OVIRT):
-                of_vnic_profiles[mac] = content(element)
+                vnic_profiles[mac] = content(element)
             if find(device, 'portMirroring', 'network', namespace=OVIRT):
                 mirrored.add(mac)
-    return of_vnic_profiles, mirrored
+    return vnic_profiles, mirrored
 
 
 def check_movable(nic, mirrored):

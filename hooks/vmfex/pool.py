@@ -6,7 +6,7 @@ from xml.dom import minidom
 
 from vmfex.elements import attribute, find
 from vmfex.failure import Failure
-from vmfex.host import find_fault, read_nics
+from vmfex.host import HostNICs, find_fault, read_nics
 from vmfex.libvirt_connection import libvirt_connection
 from vmfex.lock import lock
 from vmfex.nics import POOL
@@ -41,21 +41,16 @@ def look(conn):
     """Return direct-pool, a Pool, and the HostNICs. Raises Failure if it is somebody else's network."""
     import libvirt
 
-    host, net = read_nics(), find_pool(conn)
+    host, net = read_nics(), next((net for net in conn.listAllNetworks() if net.name() == POOL), None)
     if not net:
         return NO_POOL, host
     live, next_ = (parse_network(net.XMLDesc(flags)) for flags in (0, libvirt.VIR_NETWORK_XML_INACTIVE))
     used = {nic for nic, connections in live.nics.items() if connections}
     # libvirt counts a VM before its macvtap is there, and until it is gone. So only a fault that was there
     # before libvirt was asked, and is still there, is not that of a VM that comes or goes meanwhile.
-    for nic, fault in host.vmfex.items():
-        host.vmfex[nic] = find_fault(nic) if fault and nic not in used else ''
+    faults = {nic: fault and nic not in used and find_fault(nic) or '' for nic, fault in host.vmfex.items()}
     state = net.isActive(), net.isPersistent(), net.autostart()
-    return Pool(net.UUIDString(), *state, live, next_, used), host
-
-
-def find_pool(conn):
-    return next((net for net in conn.listAllNetworks() if net.name() == POOL), None)
+    return Pool(net.UUIDString(), *state, live, next_, used), HostNICs(faults, host.others)
 
 
 def parse_network(xml):
@@ -84,7 +79,7 @@ def check(needed, pool, host):
         count = f"{len(free)} free {'NIC' if len(free) == 1 else 'NICs'} of {len(pool.used) + len(free)}"
         cure = "start it on another host, or give this one more dynamic vNICs or VFs"
         raise Failure(f"direct-pool has {count}, this VM needs {needed}: {cure}{more}")
-    # libvirt takes the first ones. But of the host's own NICs there may be none: more VMs may be starting.
+    # libvirt takes the first ones. Those of the host matter anywhere, as more VMs may start meanwhile.
     wrong = [nic for nic in unused if nic in host.others or nic in unused[:needed] and nic not in free]
     if wrong:
         fault = f"{wrong[0]}, which is not a usable VM-FEX NIC; it can't leave the pool while VMs are on it"
@@ -93,13 +88,13 @@ def check(needed, pool, host):
 
 def in_order(host):
     """Return the VM-FEX NICs: libvirt takes the first that no VM is on, so unusable ones come last."""
-    return sorted(host.vmfex, key=lambda nic: host.vmfex[nic] != '')
+    return sorted(host.vmfex, key=lambda nic: bool(host.vmfex[nic]))
 
 
 def is_right(network, host):
     if network.foreign or set(network.nics) != set(host.vmfex):
         return False
-    unusable = [host.vmfex[nic] != '' for nic in network.nics]
+    unusable = [bool(host.vmfex[nic]) for nic in network.nics]
     return unusable == sorted(unusable)
 
 
@@ -121,9 +116,10 @@ def plan(needed, pool, host):
     if restart:
         steps.append(("direct-pool stopped", stop))
     if restart or not pool.active:
-        steps.append(("direct-pool started", lambda conn: find_pool(conn).create()))
+        steps.append(("direct-pool started", lambda conn: conn.networkLookupByName(POOL).create()))
     if not pool.autostart:
-        steps.append(("direct-pool set to autostart", lambda conn: find_pool(conn).setAutostart(1)))
+        autostart = "direct-pool set to autostart"
+        steps.append((autostart, lambda conn: conn.networkLookupByName(POOL).setAutostart(1)))
     return steps
 
 
@@ -135,8 +131,8 @@ def definition(nics, uuid):
 
 
 def stop(conn):
-    # As late as possible: this must not meet a VM that came since.
-    net = find_pool(conn)
+    # As late as possible: this must not meet a VM that came since. One that libvirt lost count of runs on.
+    net = conn.networkLookupByName(POOL)
     if any(parse_network(net.XMLDesc(0)).nics.values()):
         raise Failure("a VM came onto direct-pool just when it was to restart: try again")
     net.destroy()

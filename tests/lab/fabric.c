@@ -26,10 +26,8 @@
  * Environment:
  *   FABRIC_INDEX  the first of 256 interface indexes for macvtap devices
  *   FABRIC_SYSFS  the hooks' folder class/net
- *   FABRIC        folder, without which nothing answers. "log" gets a line per request, fields
- *                 separated by tabs: host, NIC (or PF/VF's number), operation, port profile, VM's
- *                 UUID, answer.
- *                 These steer it:
+ *   FABRIC        folder. "log" gets a line per request, fields separated by tabs: host, NIC (or PF/VF's
+ *                 number), operation, port profile, VM's UUID, answer. These steer it:
  *                 "slow"    holds the seconds an association takes
  *                 "refuse"  holds a port profile to refuse, or * for all
  *   FABRIC_HOST   the host's name in the log
@@ -37,7 +35,6 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <linux/if_link.h>
@@ -104,44 +101,37 @@ static int steered(const char *name, char *value, size_t size)
     return found;
 }
 
-static const char *operation(int request)
-{
-    switch (request) {
-    case PORT_REQUEST_PREASSOCIATE_RR: return "PREASSOCIATE_RR";
-    case PORT_REQUEST_ASSOCIATE: return "ASSOCIATE";
-    case PORT_REQUEST_DISASSOCIATE: return "DISASSOCIATE";
-    default: return "UNKNOWN";
-    }
-}
+static const char *const OPERATIONS[] = {
+    [PORT_REQUEST_PREASSOCIATE_RR] = "PREASSOCIATE_RR",
+    [PORT_REQUEST_ASSOCIATE] = "ASSOCIATE",
+    [PORT_REQUEST_DISASSOCIATE] = "DISASSOCIATE",
+};
 
 /* Take in a request, an IFLA_PORT_SELF or IFLA_VF_PORT: log it, and remember the answer. */
 static void request(int ifindex, struct nlattr *asked)
 {
     struct nlattr *attrs[IFLA_PORT_MAX + 1];
-    char name[IF_NAMESIZE] = "?", nic[IF_NAMESIZE + 12], value[256], vm[37] = "-", line[512], path[4096];
+    char nic[IF_NAMESIZE + 12] = "?", value[256], vm[37] = "-", path[4096];
     const char *profile = "-";
-    const unsigned char *u = NULL;
+    const unsigned char *uuid = NULL;
 
     if (nla_parse_nested(attrs, IFLA_PORT_MAX, asked, NULL) < 0 || !attrs[IFLA_PORT_REQUEST])
         return;
-    int operation_asked = nla_get_u8(attrs[IFLA_PORT_REQUEST]);
+    int asked_for = nla_get_u8(attrs[IFLA_PORT_REQUEST]);
     int vf = attrs[IFLA_PORT_VF] ? (int)nla_get_u32(attrs[IFLA_PORT_VF]) : SELF;
     if (attrs[IFLA_PORT_PROFILE])
         profile = nla_get_string(attrs[IFLA_PORT_PROFILE]);
     if (attrs[IFLA_PORT_INSTANCE_UUID]) {
-        u = nla_data(attrs[IFLA_PORT_INSTANCE_UUID]);
-        snprintf(vm, sizeof vm,
-                 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-                 u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
-                 u[12], u[13], u[14], u[15]);
+        uuid = nla_data(attrs[IFLA_PORT_INSTANCE_UUID]);
+        char *end = vm;
+        for (int i = 0; i < 16; i++)
+            end += sprintf(end, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uuid[i]);
     }
-    if_indextoname(ifindex, name);
-    if (vf == SELF)
-        snprintf(nic, sizeof nic, "%s", name);
-    else
-        snprintf(nic, sizeof nic, "%s/%d", name, vf);
+    if_indextoname(ifindex, nic);
+    if (vf != SELF)
+        sprintf(nic + strlen(nic), "/%d", vf);
 
-    int associates = operation_asked != PORT_REQUEST_DISASSOCIATE;
+    int associates = asked_for != PORT_REQUEST_DISASSOCIATE;
     int refused = associates && steered("refuse", value, sizeof value) &&
         (!strcmp(value, "*") || !strcmp(value, profile));
     int slow = associates && steered("slow", value, sizeof value) ? atoi(value) : 0;
@@ -150,18 +140,17 @@ static void request(int ifindex, struct nlattr *asked)
     struct port *port = port_of(ifindex, vf);
     port->response = refused ? PORT_PROFILE_RESPONSE_ERROR : PORT_PROFILE_RESPONSE_SUCCESS;
     port->done = time(NULL) + slow;
-    port->has_vm = u != NULL;
-    if (u)
-        memcpy(port->vm, u, sizeof port->vm);
+    port->has_vm = uuid != NULL;
+    if (uuid)
+        memcpy(port->vm, uuid, sizeof port->vm);
     pthread_mutex_unlock(&lock);
 
-    int size = snprintf(line, sizeof line, "%s\t%s\t%s\t%s\t%s\t%s\n", getenv("FABRIC_HOST"), nic,
-                        operation(operation_asked), profile, vm, refused ? "refused" : "success");
     path_in_fabric("log", path, sizeof path);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0 || write(fd, line, size) != size)
+    FILE *log = fopen(path, "ae");
+    if (!log || fprintf(log, "%s\t%s\t%s\t%s\t%s\t%s\n", getenv("FABRIC_HOST"), nic,
+                        OPERATIONS[asked_for], profile, vm, refused ? "refused" : "success") < 0 ||
+        fclose(log))
         abort();
-    close(fd);
 }
 
 static int has_port_profile_of_wrong_size(const struct nlattr *port)
@@ -186,13 +175,11 @@ static int is_refused_by_kernel(struct nlmsghdr *header, const char *checks)
             if (mac && ((struct ifla_vf_mac *)nla_data(mac))->vf >= INT_MAX)
                 return 1;
         }
-    if (strchr(checks, 'B') && self && has_port_profile_of_wrong_size(self))
-        return 1;
-    if (strchr(checks, 'B') && vfs)
+    int refused = self && has_port_profile_of_wrong_size(self);
+    if (vfs)
         nla_for_each_nested(attr, vfs, left)
-            if (has_port_profile_of_wrong_size(attr))
-                return 1;
-    return 0;
+            refused |= has_port_profile_of_wrong_size(attr);
+    return refused && strchr(checks, 'B');
 }
 
 /* Put in what this machine's own kernel refuses by check A. */
@@ -291,9 +278,9 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
     /* libvirt 7.0 sets these where they mean nothing, which today's kernels refuse. */
     if (header->nlmsg_type == RTM_DELLINK)
         header->nlmsg_flags &= ~(NLM_F_CREATE | NLM_F_EXCL);
-    int for_fabric = header->nlmsg_type == RTM_SETLINK && getenv("FABRIC");
-    int refused = for_fabric && is_refused_by_kernel(header, getenv("FABRIC_CHECKS"));
-    if (!refused && !(for_fabric && take_requests(header))) {
+    int sets = header->nlmsg_type == RTM_SETLINK;
+    int refused = sets && is_refused_by_kernel(header, getenv("FABRIC_CHECKS"));
+    if (!refused && !(sets && take_requests(header))) {
         int sent = next(sock, msg);
         if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK)
             ask_for_macvtap(header);
@@ -316,16 +303,6 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
     return sent;
 }
 
-static void put_answer(struct nl_msg *msg, const struct port *port)
-{
-    nla_put_u16(msg, IFLA_PORT_RESPONSE,
-                time(NULL) < port->done ? PORT_PROFILE_RESPONSE_INPROGRESS : port->response);
-    if (port->vf != SELF)
-        nla_put_u32(msg, IFLA_PORT_VF, port->vf);
-    if (port->has_vm)
-        nla_put(msg, IFLA_PORT_INSTANCE_UUID, sizeof port->vm, port->vm);
-}
-
 /* Return the message about a link (to be freed) with the answers for it, NULL if there are none. */
 static struct nl_msg *answer(struct nlmsghdr *header)
 {
@@ -334,17 +311,22 @@ static struct nl_msg *answer(struct nlmsghdr *header)
     struct nlattr *vfs = NULL, *nest;
 
     pthread_mutex_lock(&lock);
-    for (int i = 0; i < port_count; i++) {
-        if (ports[i].ifindex != link->ifi_index)
+    for (struct port *port = ports; port < ports + port_count; port++) {
+        if (port->ifindex != link->ifi_index)
             continue;
         if (!msg) {
             msg = nlmsg_alloc_size(header->nlmsg_len + 65536);
             memcpy(nlmsg_hdr(msg), header, header->nlmsg_len);
         }
-        if (ports[i].vf != SELF && !vfs)
+        if (port->vf != SELF && !vfs)
             vfs = nla_nest_start(msg, IFLA_VF_PORTS);
-        nest = nla_nest_start(msg, ports[i].vf == SELF ? IFLA_PORT_SELF : IFLA_VF_PORT);
-        put_answer(msg, &ports[i]);
+        nest = nla_nest_start(msg, port->vf == SELF ? IFLA_PORT_SELF : IFLA_VF_PORT);
+        nla_put_u16(msg, IFLA_PORT_RESPONSE,
+                    time(NULL) < port->done ? PORT_PROFILE_RESPONSE_INPROGRESS : port->response);
+        if (port->vf != SELF)
+            nla_put_u32(msg, IFLA_PORT_VF, port->vf);
+        if (port->has_vm)
+            nla_put(msg, IFLA_PORT_INSTANCE_UUID, sizeof port->vm, port->vm);
         nla_nest_end(msg, nest);
     }
     pthread_mutex_unlock(&lock);

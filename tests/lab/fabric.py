@@ -17,34 +17,17 @@ Request = collections.namedtuple('Request', 'host nic operation profile vm answe
 def compile_port_profile(folder, cflags='-O2 -g -Werror'):
     """Make the library that hosts have for libvirtd, in that folder. Returns its path."""
     library = os.path.join(folder, PORT_PROFILE)
-    subprocess.run(
-        ['make', '-s', '-C', TREE, 'port-profile', 'LIBRARY=' + library, 'CFLAGS=' + cflags], check=True
-    )
+    make = ['make', '-s', '-C', TREE, 'port-profile']
+    subprocess.run([*make, 'LIBRARY=' + library, 'CFLAGS=' + cflags], check=True)
     return library
 
 
 def compile_fabric(library):
     """Make the library of a fabric, a file with that path, and the hosts' own library beside it."""
     compile_port_profile(os.path.dirname(library))
-    flags = subprocess.check_output(['pkg-config', '--cflags', 'libnl-3.0'], text=True)
-    subprocess.run(
-        [
-            'gcc',
-            '-Wall',
-            '-Wextra',
-            '-Werror',
-            '-O2',
-            '-fPIC',
-            '-shared',
-            *shlex.split(flags),
-            '-o',
-            library,
-            SOURCE,
-            '-ldl',
-            '-lpthread',
-        ],
-        check=True,
-    )
+    libnl = subprocess.check_output(['pkg-config', '--cflags', 'libnl-3.0'], text=True)
+    flags = f'-Wall -Wextra -Werror -O2 -fPIC -shared -ldl -lpthread {libnl}'
+    subprocess.run(['gcc', SOURCE, '-o', library, *shlex.split(flags)], check=True)
 
 
 class Fabric:
@@ -61,11 +44,7 @@ class Fabric:
                 requests = [Request(*line.rstrip('\n').split('\t')) for line in log]
         except FileNotFoundError:
             return []
-        return [
-            request
-            for request in requests
-            if all(getattr(request, field) == value for field, value in fields.items())
-        ]
+        return [request for request in requests if fields.items() <= request._asdict().items()]
 
     def ports(self, host, operation):
         """Return (NIC, port profile, VM's UUID) of each such request of a host."""

@@ -13,8 +13,8 @@ import pytest
 
 from tests.lab.wait import wait_for
 
-# Says that it is up, on the serial port that the VM connects to the test's socket, when its first NICs have
-# their static addresses; those that are plugged in get one, too.
+# Gives each NIC, also those that are plugged in, a static address, and says so on the serial port, which
+# the VM connects to the test's socket.
 INIT = """\
 #!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
@@ -28,35 +28,28 @@ while :; do
         IFS=: read -r a b c d e f < /sys/class/net/$nic/address
         /bin/busybox ip link set $nic up
         /bin/busybox ip addr add fd00::$e$f/64 dev $nic
+        echo "$a:$b:$c:$d:$e:$f is up" > /dev/ttyS0
         > /done.$nic
     done
-    [ -e /said ] || echo ready > /dev/ttyS0
-    > /said
     /bin/busybox sleep 0.2
 done
 """
-BOOT = """\
-<kernel>{kernel}</kernel>
-    <initrd>{initrd}</initrd>
-    <cmdline>quiet panic=1</cmdline>
-"""
-SERIAL = """\
-<serial type="unix"><source mode="connect" path="{}"/></serial>
-    <interface type="bridge">"""
+BOOT = '<kernel>{}</kernel><initrd>{}</initrd><cmdline>quiet panic=1</cmdline>'
+SERIAL = '<serial type="unix"><source mode="connect" path="{}"/></serial>'
 
 
-def make_initrd(folder, kernel):
-    """Make an initramfs of busybox, INIT and the kernel's drivers of virtio NICs. Returns its path."""
+def make_initrd(folder, kernel, init=INIT, modules=('virtio_pci', 'virtio_net')):
+    """Make an initramfs of busybox, the first process and modules of the kernel. Returns its path."""
     root = os.path.join(folder, 'root')
     for name in 'bin', 'dev', 'modules':
         os.makedirs(os.path.join(root, name))
     subprocess.run(['cp', '/bin/busybox', os.path.join(root, 'bin')], check=True)
-    for number, path in enumerate(find_modules(kernel, 'virtio_pci', 'virtio_net')):
+    for number, path in enumerate(find_modules(kernel, *modules)):
         with (lzma.open if path.endswith('.xz') else open)(path, 'rb') as module:
             with open(os.path.join(root, 'modules', f'{number:02}'), 'wb') as copy:
                 copy.write(module.read())
     with open(os.path.join(root, 'init'), 'w') as f:
-        f.write(INIT)
+        f.write(init)
     os.chmod(f.name, 0o755)
     initrd = os.path.join(folder, 'initrd')
     with open(initrd, 'wb') as f:
@@ -87,15 +80,21 @@ def answers(host, nic, mac):
 
 @contextlib.contextmanager
 def linux(vm, folder, start):
-    """Make a VM boot Linux, with files in that folder; start it by calling start, and wait until it is up."""
+    """
+    Make a VM boot Linux, with files in that folder; start it by calling start, and wait until it is up.
+
+    Gives a function that waits until the guest has a NIC with that MAC up. Before that, a guest of QEMU
+    before 6.1 does not let go of it: it takes the request to unplug for a second press of the attention
+    button of the slot, which takes back the first one (PCI Express, 6.7.1.5).
+    """
     kernels = sorted(glob.glob('/boot/vmlinuz-*'))
     if not kernels:
         pytest.skip('no kernel for a guest in /boot')
     path = os.path.join(folder, 'up')
-    boot = BOOT.format(kernel=kernels[-1], initrd=make_initrd(folder, kernels[-1]))
+    boot = BOOT.format(kernels[-1], make_initrd(folder, kernels[-1]))
     vm.xml = (
-        vm.xml.replace('<smbios', boot + '    <smbios', 1)
-        .replace('<interface type="bridge">', SERIAL.format(path), 1)
+        vm.xml.replace('</os>', boot + '</os>')
+        .replace('</devices>', SERIAL.format(path) + '</devices>')
         .replace('<memory>32768', '<memory>131072')
     )
     with socket.socket(socket.AF_UNIX) as listener:
@@ -106,18 +105,23 @@ def linux(vm, folder, start):
         serial, _ = listener.accept()
         with serial:
             serial.settimeout(120)
-            console = b''
-            while b'ready' not in console:
-                console += serial.recv(4096)
-            yield  # and still listens: to where the VM migrates, its port connects anew
+            console = bytearray()
+
+            def wait_until_up(mac):
+                while f'{mac} is up'.encode() not in console:
+                    console.extend(serial.recv(4096))
+
+            for mac in vm.macs:
+                wait_until_up(mac)
+            yield wait_until_up  # and still listens: to where the VM migrates, its port connects anew
 
 
 def let_slots_settle(host):
     """
-    Wait until a guest is ready for a NIC to come or go.
+    Wait until a guest that has just booted is ready for a NIC to come.
 
-    Before 6.1, QEMU asks it by the attention button of the slot, which a second press within 5 seconds
-    takes back (PCI Express, 6.7.1.5); and a guest that boots is busy with its slots itself.
+    With QEMU before 6.1 it may power off the NIC's slot as one of those that it found empty, some seconds
+    after its first NICs are up, and nothing tells when it is done with that.
     """
     if host.conn.getVersion() < 6001000:
         time.sleep(12)

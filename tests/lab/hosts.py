@@ -22,7 +22,7 @@ import libvirt
 
 from tests.lab.fabric import PORT_PROFILE, Fabric
 from tests.lab.networks import network_xml
-from tests.lab.sysfs import DOWN, DYNAMIC_VNIC, UP, VF, VNIC, Sysfs
+from tests.lab.sysfs import DOWN, DYNAMIC_VNIC, UP, VF, VNIC, Sysfs, write
 from tests.lab.vm import VM
 from tests.vdsm_runner import find_vdsm, run_hooks
 
@@ -38,14 +38,13 @@ FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
 # What libvirtd found out about QEMU, on the first host: as on real hosts, the others need not ask again.
 CACHE, CAPABILITIES = '/var/cache/libvirt/qemu', []
 IDLE = '02:00:00:00:00:00'  # the MAC that the lab's VM-FEX NICs have until a VM comes, and after it
-BRIDGES = ('ovirtmgmt', 'storage')
 # What libvirtd keeps elsewhere on a host of its own.
 FOLDERS = ('/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt', '/var/log/libvirt', '/run')
 
 LIBVIRTD_CONF = """\
 auth_unix_rw = "none"
-host_uuid = "{uuid}"
-log_outputs = "3:file:{log}"
+host_uuid = "{}"
+log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
 """
 # Nothing of the machine's: no cgroups, no security labels, no other users, no virtlogd.
 QEMU_CONF = """\
@@ -58,6 +57,7 @@ namespaces = []
 cgroup_controllers = []
 stdio_handler = "file"
 """
+SYSFS = ('class/net', 'devices')  # what of it the hooks see
 # The host's first process, to which it does not matter what becomes of its children.
 INIT = """\
 set -e
@@ -69,6 +69,7 @@ hostname {name}
 {binds}
 mkdir -p /run/vdsm
 ip link set lo up
+ip link add ovirtmgmt type bridge; ip link set ovirtmgmt up
 {links}
 echo ready
 exec env --ignore-signal=CHLD cat
@@ -80,12 +81,12 @@ class Host:
     A host with its NICs, of which those in pool are VM-FEX NICs.
 
     name is one of NAMES. folder is a new folder for all its files, hooks is the one that holds the
-    hook points, library is that of the fabric (see compile_fabric). With a fabric, VMs really start on
-    the VM-FEX NICs. pool has other names for these than the host's usual ones. kind is one of the kinds
-    above; checks and port_profile say what that means for the kernel and libvirtd.
+    hook points, library is that of the fabric (see compile_fabric). pool has other names for the VM-FEX
+    NICs than the host's usual ones. kind is one of the kinds above; checks and port_profile say what that
+    means for the kernel and libvirtd.
     """
 
-    def __init__(self, name, folder, hooks, library, fabric=None, pool=None, kind=VNICS):
+    def __init__(self, name, folder, hooks, library, fabric, pool=None, kind=VNICS):
         self.name = name
         self.folder = folder
         self.library = library
@@ -96,6 +97,7 @@ class Host:
         self.vdsm = find_vdsm()
         self.pool = list(pool or (f'eth{10 * number + i}' for i in range(3, 12)))
         self.kind = kind
+        self.migration_uri = 'unix://' + self.path('/run/migration')
         self.checks = 'A' if kind == EL9_VFS else 'AB'
         self.port_profile = kind != EL9_VFS
         self.libvirtd = None
@@ -103,8 +105,7 @@ class Host:
         self._peers = itertools.count()
 
         self.sysfs.add('eth0', f'00:25:b5:00:{number:02x}:01', device=VNIC)
-        for bridge in BRIDGES:
-            self.sysfs.add(bridge, f'00:25:b5:00:{number:02x}:01', vendor=None)
+        self.sysfs.add('ovirtmgmt', f'00:25:b5:00:{number:02x}:01', vendor=None)
         for pf in self.pfs():
             self.sysfs.add(pf, f'00:25:b5:00:{number:02x}:0f', device=VNIC)
         for nic in self.pool:
@@ -119,36 +120,18 @@ class Host:
             os.makedirs(self.path(folder))
         if CAPABILITIES:
             shutil.copytree(CAPABILITIES[0], self.path(CACHE))
-        self._write(
-            '/etc/libvirt/libvirtd.conf',
-            LIBVIRTD_CONF.format(uuid=uuid.uuid4(), log='/var/log/libvirt/libvirtd.log'),
-        )
-        self._write('/etc/libvirt/qemu.conf', QEMU_CONF)
+        write(self.path('/etc/libvirt/libvirtd.conf'), LIBVIRTD_CONF.format(uuid.uuid4()))
+        write(self.path('/etc/libvirt/qemu.conf'), QEMU_CONF)
+        binds = [f'mount --bind {shlex.quote(self.path(folder))} {folder}' for folder in FOLDERS]
+        links = [self._link(nic) for nic in self.pfs() + self.pool]
+        init = INIT.format(name=self.name, binds='\n'.join(binds), links='\n'.join(links))
+        unshare = ['unshare', '--net', '--mount', '--uts', '--pid', '--fork', '--kill-child']
         with contextlib.ExitStack() as stack:
-            self.pid = self._enter_namespaces(
-                stack,
-                ['unshare', '--net', '--mount', '--uts', '--pid', '--fork', '--kill-child'],
-                INIT.format(
-                    name=self.name,
-                    binds='\n'.join(
-                        f'mount --bind {shlex.quote(self.path(folder))} {folder}' for folder in FOLDERS
-                    ),
-                    links='\n'.join(
-                        [
-                            'ip link add {0} type bridge; ip link set {0} up'.format(bridge)
-                            for bridge in BRIDGES
-                        ]
-                        + [self._link(nic) for nic in self.pfs() + self.pool]
-                    ),
-                ),
-            )
+            self.pid = self._enter_namespaces(stack, unshare, init)
             # libvirtd sees the namespace's NICs, the hooks see VM-FEX NICs.
-            self.hook_view = self._enter_namespaces(
-                stack,
-                [*self.command(), 'unshare', '--mount'],
-                'mount --bind {0}/class/net /sys/class/net; mount --bind {0}/devices /sys/devices;'
-                'echo $$; echo ready; exec cat'.format(shlex.quote(self.sysfs.root)),
-            )
+            binds = [f'mount --bind {shlex.quote(self.sysfs.root)}/{to} /sys/{to}' for to in SYSFS]
+            script = '; '.join([*binds, 'echo $$; echo ready; exec cat'])
+            self.hook_view = self._enter_namespaces(stack, [*self.command(), 'unshare', '--mount'], script)
             self.start_libvirtd()
             self._stack = stack.pop_all()
         return self
@@ -163,16 +146,10 @@ class Host:
 
     def _enter_namespaces(self, stack, command, script):
         """Run a shell script that prints its PID, then "ready". Ends it with the stack."""
-        process = subprocess.Popen(
-            [*command, 'sh', '-c', script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        stack.callback(process.wait)
-        stack.callback(process.stdin.close)
-        stack.callback(process.stdout.close)
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([*command, 'sh', '-c', script], start_new_session=True, **pipes)
+        for end in process.wait, process.stdin.close, process.stdout.close:
+            stack.callback(end)
         pid = process.stdout.readline().strip()
         if process.stdout.readline() != 'ready\n':
             raise RuntimeError(f'{self.name}: {command} failed')
@@ -184,21 +161,14 @@ class Host:
         return [] if self.kind == VNICS else list(PFS)
 
     def _add_to_sysfs(self, nic):
-        if self.kind == VNICS:
-            self.sysfs.add(nic, device=DYNAMIC_VNIC)
-        else:
-            pf = min(PFS, key=lambda pf: len(self.sysfs.vfs(pf)))
-            self.sysfs.add(nic, device=VF, pf=pf)
+        pf = min(self.pfs(), key=lambda pf: len(self.sysfs.vfs(pf)), default=None)
+        self.sysfs.add(nic, device=VF if pf else DYNAMIC_VNIC, pf=pf)
 
     def _link(self, nic):
         """Return shell commands that make a NIC, as libvirtd sees it."""
-        return '\n'.join(
-            (
-                'ip link add {0} address {1} type veth peer name fabric{2}',
-                'ip link set fabric{2} up; ip link set {0} up',
-                self._show_device(nic),
-            )
-        ).format(nic, IDLE, next(self._peers))
+        peer = f'fabric{next(self._peers)}'
+        add = f'ip link add {nic} address {IDLE} type veth peer name {peer}'
+        return f'{add}; ip link set {peer} up; ip link set {nic} up\n{self._show_device(nic)}'
 
     def _show_device(self, nic):
         """Return a shell command that lets libvirtd find a VF's PF, and a PF's VFs."""
@@ -237,10 +207,6 @@ class Host:
         """Return the names of those of the host's pool NICs that have no VM's MAC."""
         return [nic for nic in self.pool if self.mac(nic) == IDLE]
 
-    def _write(self, path, text):
-        with open(self.path(path), 'w') as f:
-            f.write(text)
-
     def command(self):
         """Return what to put before a command to run it on this host."""
         return ['nsenter', '--target', self.pid, '--mount', '--net', '--uts', '--pid']
@@ -255,21 +221,19 @@ class Host:
             [*self.command(), *args], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         ).stdout
 
-    def hook(self, point, xml, vmfex=None, vm_id=None, command=(), env=None):
+    def hook(self, point, xml, vmfex=None, vm_id=None, env=None):
         """
         Run the hooks of a hook point as VDSM does. Returns the XML and the log.
 
-        command is put before each hook's path, env is added to their environment. With FAULT_CALL
-        or FAULT_LOG in it, something happens at a call to libvirt (see faults).
+        env is added to their environment. With FAULT_CALL or FAULT_LOG in it, something happens at a
+        call to libvirt (see faults).
         """
         env = dict(env or {})
         if vmfex is not None:
             env['vmfex'] = vmfex
         if {'FAULT_CALL', 'FAULT_LOG'} & set(env):
             env['PYTHONPATH'] = FAULTS
-        return run_hooks(
-            os.path.join(self.hooks, point), xml, env, vm_id, [*self.hook_command(), *command], self.vdsm
-        )
+        return run_hooks(os.path.join(self.hooks, point), xml, env, vm_id, self.hook_command(), self.vdsm)
 
     def prepare_pool(self, vm=None):
         """Run the hook as at a VM's start, without starting it. Returns the pool's lines of the log."""
@@ -277,12 +241,11 @@ class Host:
         log = self.hook('before_vm_start', vm.xml, vm.vmfex, vm.uuid)[1]
         return [line for line in log.splitlines() if 'direct-pool' in line]
 
-    def calls_of_hook(self, point, xml, vmfex, vm_id=None):
-        """Run the hooks of a hook point. Returns the names of the calls to libvirt that they made."""
+    def calls_of_hook(self, vm):
+        """Run the hook as at a VM's start. Returns the names of the calls to libvirt that it made."""
         log = self.path('/run/calls')
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(log)
-        self.hook(point, xml, vmfex, vm_id, env={'FAULT_LOG': log})
+        write(log, '')
+        self.hook('before_vm_start', vm.xml, vm.vmfex, env={'FAULT_LOG': log})
         with open(log) as calls:
             return calls.read().split()
 
@@ -294,12 +257,11 @@ class Host:
             'NOTIFY_SOCKET': self.path('/run/ready'),
             'LD_PRELOAD': self.library,
             'FABRIC_CHECKS': self.checks,
+            'FABRIC': self.fabric.folder,
             'FABRIC_INDEX': 256 * int(self.pid),
             'FABRIC_HOST': self.name,
             'FABRIC_SYSFS': self.sysfs.class_net,
         }
-        if self.fabric:
-            env['FABRIC'] = self.fabric.folder
         if self.port_profile:
             env['LD_PRELOAD'] = f'{os.path.dirname(self.library)}/{PORT_PROFILE}:{self.library}'
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
@@ -307,10 +269,9 @@ class Host:
             ready.settimeout(60)
             # Not nsenter's environment: that must run without the library.
             variables = [f'{key}={value}' for key, value in env.items()]
+            command = [*self.command(), 'env', *variables, 'libvirtd']
             with open(self.path('/var/log/libvirt/stderr'), 'a') as stderr:
-                self.libvirtd = subprocess.Popen(
-                    [*self.command(), 'env', *variables, 'libvirtd'], stdin=subprocess.DEVNULL, stderr=stderr
-                )
+                self.libvirtd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
             while b'READY=1' not in ready.recv(4096):
                 pass
         os.unlink(self.path('/run/ready'))
@@ -365,9 +326,8 @@ class Host:
 
     def redefine_pool(self, nics, settings=''):
         """Give direct-pool another definition for its next start."""
-        return self.conn.networkDefineXML(
-            network_xml(nics, settings=settings + f'<uuid>{self.net.UUIDString()}</uuid>')
-        )
+        uuid = f'<uuid>{self.net.UUIDString()}</uuid>'
+        return self.conn.networkDefineXML(network_xml(nics, settings=settings + uuid))
 
     def pool_is_set_up(self):
         """Tell whether direct-pool is active, persistent and autostarted."""
@@ -378,10 +338,8 @@ class Host:
 
     def pool_nics(self, flags=0):
         """Return direct-pool's NICs, a dict of name to connections."""
-        return {
-            nic.get('dev'): int(nic.get('connections', 0))
-            for nic in ElementTree.fromstring(self.pool_xml(flags)).findall('forward/interface')
-        }
+        nics = ElementTree.fromstring(self.pool_xml(flags)).findall('forward/interface')
+        return {nic.get('dev'): int(nic.get('connections', 0)) for nic in nics}
 
     def next_pool_nics(self):
         """Return the NICs of direct-pool's persistent definition, a list of names."""
@@ -398,10 +356,6 @@ class Host:
 def make_lab(folder, library, hooks, kind=VNICS):
     """Give the hosts of a lab, alpha and beta on a fabric, by name; in that new folder."""
     fabric = Fabric(os.path.join(folder, 'fabric'))
-    with contextlib.ExitStack() as stack:
-        yield {
-            name: stack.enter_context(
-                Host(name, os.path.join(folder, name), hooks, library, fabric, kind=kind)
-            )
-            for name in NAMES[:2]
-        }
+    hosts = [Host(name, os.path.join(folder, name), hooks, library, fabric, kind=kind) for name in NAMES[:2]]
+    with hosts[0], hosts[1]:
+        yield {host.name: host for host in hosts}

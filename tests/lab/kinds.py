@@ -5,10 +5,12 @@ import pytest
 
 from tests.lab.hosts import EL9_VFS, VFS, VNICS
 
-ON_BOTH_KINDS = pytest.mark.parametrize(
-    'kinds', [(VNICS, VNICS), (VFS, VFS)], ids=[VNICS, VFS], indirect=True
-)
-ON_VFS = pytest.mark.parametrize('kinds', [(VFS, VFS), (EL9_VFS, EL9_VFS)], ids=[VFS, EL9_VFS], indirect=True)
-ON_ALL_PAIRS = pytest.mark.parametrize(
-    'kinds', [(VNICS, VNICS), (VNICS, EL9_VFS), (EL9_VFS, VFS)], ids='-'.join, indirect=True
-)
+
+def on(*kinds):
+    return pytest.mark.parametrize('kinds', kinds, ids='-'.join, indirect=True)
+
+
+ON_BOTH_KINDS = on((VNICS, VNICS), (VFS, VFS))
+ON_VFS = on((VFS, VFS), (EL9_VFS, EL9_VFS))
+ON_EL9_VFS = on((EL9_VFS, EL9_VFS))
+ON_ALL_PAIRS = on((VNICS, VNICS), (VNICS, EL9_VFS), (EL9_VFS, VFS))

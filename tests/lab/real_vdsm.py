@@ -11,6 +11,7 @@ from tests.vdsm_runner import PLAIN, find_vdsm, hook_environment
 from tests.xml_builders import OWN, alias_of, engine_nic_xml
 
 DRIVER = os.path.join(TESTS, 'lab', 'vdsm_driver.py')
+GREP = '/50_vmfex: rc=.* err=b.vmfex: '  # the pattern that the README gives to grep
 
 
 def why_not():
@@ -38,12 +39,11 @@ class Vdsm:
         self.log_path = log
 
     def __enter__(self):
-        env = hook_environment(vdsm=find_vdsm())
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         command = [*self.host.hook_command(), '/usr/bin/python3', DRIVER, self.host.hooks]
         with open(self.log_path, 'a') as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=env
-            )
+            env = hook_environment(vdsm=find_vdsm())
+            self.process = subprocess.Popen(command, stderr=log, env=env, **pipes)
         return self
 
     def __exit__(self, *exc):
@@ -77,13 +77,8 @@ class Vdsm:
 
     def hook_lines(self):
         """Return the lines of the log that the README's grep finds."""
-        return subprocess.run(
-            ['grep', GREP, self.log_path], stdout=subprocess.PIPE, text=True
-        ).stdout.splitlines()
+        return subprocess.check_output(['grep', GREP, self.log_path], text=True).splitlines()
 
-
-# The pattern that the README gives to grep.
-GREP = '/50_vmfex: rc=.* err=b.vmfex: '
 
 DEVICE = """\
 <?xml version='1.0' encoding='UTF-8'?>
@@ -105,9 +100,8 @@ DEVICE = """\
 
 def device_xml(mac, network='ovirtmgmt', own=None, **nic):
     """Return what the engine sends to plug, update or unplug a NIC."""
-    return DEVICE.format(
-        engine_nic_xml(mac, network, **nic), alias_of(mac), mac, network, OWN.format(own) if own else ''
-    )
+    custom = OWN.format(own) if own else ''
+    return DEVICE.format(engine_nic_xml(mac, network, **nic), alias_of(mac), mac, network, custom)
 
 
 def vm_xml(vm):

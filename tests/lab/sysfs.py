@@ -36,12 +36,8 @@ class Sysfs:
             parent = os.path.join('devices', 'virtual')
         else:
             self._slots += 1
-            parent = os.path.join(
-                'devices',
-                'pci0000:00',
-                '0000:00:02.0',
-                f'0000:{6 + self._slots // 256:02x}:{self._slots // 8 % 32:02x}.{self._slots % 8}',
-            )
+            address = f'{6 + self._slots // 256:02x}:{self._slots // 8 % 32:02x}.{self._slots % 8}'
+            parent = os.path.join('devices', 'pci0000:00', '0000:00:02.0', '0000:' + address)
         folder = os.path.join(self.root, parent, 'net', nic)
         os.makedirs(folder)
         if vendor is not None:
@@ -51,30 +47,17 @@ class Sysfs:
         write(os.path.join(folder, 'address'), mac)
         write(os.path.join(folder, 'flags'), UP)
         if pf:
-            self._link_vf(os.path.join(self.root, parent), self.device(pf))
+            number, device = len(self.vfs(pf)), self.device(pf)
+            os.symlink('../' + os.path.basename(device), os.path.join(self.root, parent, 'physfn'))
+            os.symlink('../' + os.path.basename(parent), os.path.join(device, f'virtfn{number}'))
+            for name in 'sriov_numvfs', 'sriov_totalvfs':
+                write(os.path.join(device, name), str(number + 1))
         os.symlink(os.path.join('..', '..', parent, 'net', nic), os.path.join(self.class_net, nic))
 
-    @staticmethod
-    def _link_vf(vf, pf):
-        number = len([name for name in os.listdir(pf) if name.startswith('virtfn')])
-        os.symlink('../' + os.path.basename(pf), os.path.join(vf, 'physfn'))
-        os.symlink('../' + os.path.basename(vf), os.path.join(pf, f'virtfn{number}'))
-        for name in 'sriov_numvfs', 'sriov_totalvfs':
-            write(os.path.join(pf, name), str(number + 1))
-
     def remove(self, nic):
-        link = os.path.join(self.class_net, nic)
-        if os.path.exists(os.path.join(link, 'device')):
-            device = self.device(nic)
-            if os.path.exists(os.path.join(device, 'physfn')):
-                pf = os.path.realpath(os.path.join(device, 'physfn'))
-                for name in os.listdir(pf):
-                    if os.path.realpath(os.path.join(pf, name)) == device:
-                        os.unlink(os.path.join(pf, name))
-            shutil.rmtree(device)
-        else:
-            shutil.rmtree(os.path.realpath(link))
-        os.unlink(link)
+        """Remove a dynamic vNIC."""
+        shutil.rmtree(self.device(nic))
+        os.unlink(os.path.join(self.class_net, nic))
 
     def rename(self, renamed):
         """Give NICs other names, a dict of old to new ones, as at a reboot."""

@@ -157,13 +157,10 @@ def run_hooks(point, xml, vm_id, custom, own, folder):
     Returns the XML and the error, each None if there is none, and what is left in the temporary folder.
     """
     tempfile.tempdir = folder
-    vmconf = {'custom': custom, 'vmId': vm_id}
+    of_the_nic = {'params': own} if point in ('before_nic_hotplug', 'before_update_device') else {}
     result = error = None
     try:
-        if point in ('before_nic_hotplug', 'before_update_device'):
-            result = getattr(hooks, point)(xml, vmconf, params=own)
-        else:
-            result = getattr(hooks, point)(xml, vmconf)
+        result = getattr(hooks, point)(xml, {'custom': custom, 'vmId': vm_id}, **of_the_nic)
     except exception.HookError as e:
         error = str(e)
     finally:

@@ -10,7 +10,7 @@ import libvirt
 import libvirt_qemu
 
 from tests.lab.wait import wait_for
-from tests.xml_builders import OWN, UNFIT, alias_of, device_xml, engine_nic_xml
+from tests.xml_builders import OWN, UNFIT, alias_of, engine_nic_xml, metadata_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -35,7 +35,7 @@ class VM:
             engine_nic_xml(mac, link=link, extra=UNFIT if mac in {**own, **self.profiles} else '')
             for mac, link in zip(self.macs, [*links, *['up'] * nics])
         ]
-        devices = [device_xml(mac, OWN.format(own[mac]) if mac in own else '') for mac in self.macs]
+        devices = [metadata_of(mac, OWN.format(own[mac]) if mac in own else '') for mac in self.macs]
         with open(os.path.join(HERE, 'vm.xml')) as f:
             self.xml = f.read().format(
                 name=self.name, uuid=self.uuid, nics='    '.join(nics), devices=''.join(devices)
@@ -61,17 +61,12 @@ class VM:
 
     def migrate(self, source, destination, hook=True):
         domain = self.on(source)
-        log = ''
+        log, point = '', 'before_vm_migrate_destination'
         if hook:
-            _, log = destination.hook(
-                'before_vm_migrate_destination', domain.XMLDesc(), self.vmfex, self.uuid
-            )
-        sockets = destination.path('/run/migration')
-        domain.migrate3(
-            destination.conn,
-            {libvirt.VIR_MIGRATE_PARAM_URI: 'unix://' + sockets},
-            libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE,
-        )
+            _, log = destination.hook(point, domain.XMLDesc(), self.vmfex, self.uuid)
+        flags = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST
+        parameters = {libvirt.VIR_MIGRATE_PARAM_URI: destination.migration_uri}
+        domain.migrate3(destination.conn, parameters, flags | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE)
         return log
 
     def suspend(self, host):
@@ -111,10 +106,8 @@ class VM:
         return host.conn.lookupByUUIDString(self.uuid)
 
     def runs_on(self, host):
-        return self.uuid in [
-            domain.UUIDString()
-            for domain in host.conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)
-        ]
+        running = host.conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)
+        return self.uuid in [domain.UUIDString() for domain in running]
 
     def nics(self, host, flags=0):
         """Return the VM's interface elements on a host, by MAC."""
@@ -123,20 +116,13 @@ class VM:
 
     def definition(self, host):
         """Return the VM's interfaces as they are to be at its next start or on the next host, by MAC."""
-        return {
-            mac: ElementTree.tostring(nic)
-            for mac, nic in self.nics(
-                host, libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
-            ).items()
-        }
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
+        return {mac: ElementTree.tostring(nic) for mac, nic in self.nics(host, flags).items()}
 
     def vic_nics(self, host):
         """Return the names of the host's NICs that the VM is on, by MAC."""
-        return {
-            mac: nic.find('source').get('dev')
-            for mac, nic in self.nics(host).items()
-            if nic.get('type') == 'direct'
-        }
+        nics = self.nics(host).items()
+        return {mac: nic.find('source').get('dev') for mac, nic in nics if nic.get('type') == 'direct'}
 
     def ports(self, names):
         """Return what the fabric is asked for when the VM's NICs go to those of these names, by MAC."""
@@ -160,6 +146,5 @@ class VM:
         return 'up' if int(wait_for(config)[6], 16) & 1 else 'down'
 
     def monitor(self, host, command):
-        return libvirt_qemu.qemuMonitorCommand(
-            self.on(host), command, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
-        )
+        hmp = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
+        return libvirt_qemu.qemuMonitorCommand(self.on(host), command, hmp)

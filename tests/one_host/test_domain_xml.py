@@ -15,6 +15,8 @@ def test_rewritten_domain_is_valid_and_defined_with_each_nic_on_its_profile(
     for name, text in (('before.xml', domain_of_the_engine), ('after.xml', xml)):
         (tmp_path / name).write_text(text, encoding='utf-8')
         subprocess.run(['virt-xml-validate', str(tmp_path / name), 'domain'], check=True)
+    again, log = alpha.hook('before_vm_start', xml, str(profiles))
+    assert again == xml and 'NIC 00:1a:4a:16:01:51 is on port profile P1 already\n' in log
 
     xml = xml.replace('"kvm"', '"qemu"').replace('pc-q35-rhel8.6.0', 'q35')
     xml = re.sub('<qemu:(capabilities|commandline)>.*?</qemu:\\1>', '', xml, flags=re.DOTALL)

@@ -16,7 +16,7 @@ def test_nic_is_plugged_into_a_running_vm_and_unplugged(fabric, alpha, tmp_path)
     vm = VM()
     vm.add_profile(PLUGGED, 'Plugged')
     logs = []
-    with guest.linux(vm, str(tmp_path), lambda: logs.append(vm.start(alpha))):
+    with guest.linux(vm, str(tmp_path), lambda: logs.append(vm.start(alpha))) as wait_until_up:
         assert 'no NIC of this VM has MAC address ' + PLUGGED in logs[0]
         guest.let_slots_settle(alpha)
         moved = f'vmfex: NIC {PLUGGED} moved from ovirtmgmt to port profile Plugged; '
@@ -30,7 +30,7 @@ def test_nic_is_plugged_into_a_running_vm_and_unplugged(fabric, alpha, tmp_path)
             assert vm.link(alpha, PLUGGED) == link
             assert alpha.pool_nics()['eth5'] == 1
 
-        guest.let_slots_settle(alpha)
+        wait_until_up(PLUGGED)
         vm.unplug(alpha, PLUGGED)
         wait_for(lambda: PLUGGED not in vm.nics(alpha))
         wait_for(lambda: fabric.ports(alpha, 'DISASSOCIATE') == [('eth5', '-', '-')])

@@ -45,13 +45,13 @@ STATES = pytest.mark.parametrize('state', [without_a_pool, with_a_pool_to_restar
 
 @STATES
 @pytest.mark.parametrize('fault', [KILL_LIBVIRTD, KILL_HOOK], ids=['libvirtd', 'hook'])
-def test_next_start_is_right_after_a_kill_at_any_call(alpha, state, fault, report):
+def test_next_start_is_right_after_a_kill_at_any_call(alpha, state, fault):
     if fault == KILL_HOOK:
         alpha.vdsm = PLAIN  # which is imported much faster
     vm = VM(2)
     moved, _ = alpha.hook('before_vm_start', vm.xml, vm.vmfex)
     state(alpha)
-    calls = alpha.calls_of_hook('before_vm_start', vm.xml, vm.vmfex)
+    calls = alpha.calls_of_hook(vm)
     assert calls[-1] == 'write_domxml'
     # After a call is before the next one.
     moments = [*((number, 'before') for number in range(1, len(calls) + 1)), (len(calls), 'after')]
@@ -60,7 +60,6 @@ def test_next_start_is_right_after_a_kill_at_any_call(alpha, state, fault, repor
         # After its last call to libvirt, the hook has no use for libvirtd any more.
         needless = fault == KILL_LIBVIRTD and number == len(calls)
         assert failed or needless, (when, calls[number - 1])
-    report(f'{state.__name__}: {fault} at each of {len(calls)} calls')
 
 
 def run(alpha, state, moved, fault, call, when):

@@ -225,17 +225,21 @@ def test_test_says_what_would_happen_and_does_not_do_it(alpha):
     vm, too_many = VM(), VM(profiles=10 * ('P',), nics=10)
     status, out, err = run_test(alpha, vm.xml, vm.vmfex)
     assert (status, err) == (0, [])
-    assert out[-4:-1] == [f'would log: {line}' for line in (DEFINED, STARTED, AUTOSTART)]
-    assert out[-1] == 'this VM would take 2 NICs of direct-pool'
+    assert out[-4:] == [
+        'NICs of direct-pool that this VM would take: 2',
+        *(f'would log: {line}' for line in (DEFINED, STARTED, AUTOSTART)),
+    ]
     assert alpha.conn.listAllNetworks() == []
     alpha.prepare_pool()
     status, out, err = run_test(alpha, vm.xml, vm.vmfex)
-    assert (status, err) == (0, []) and 'direct-pool ' not in ''.join(out[:-1])
-    assert run_test(alpha, VM(profiles=()).xml)[1][-1] == 'this VM would take 0 NICs of direct-pool'
+    assert (status, err) == (0, []) and out[-1] == 'NICs of direct-pool that this VM would take: 2'
+    assert run_test(alpha, VM(profiles=()).xml)[1][-1] == 'NICs of direct-pool that this VM would take: 0'
     status, out, [line] = run_test(alpha, too_many.xml, too_many.vmfex)
     assert status == 2 and line.startswith('vmfex: direct-pool has 9 free NICs of 9, this VM needs 10: ')
     use_elsewhere(alpha, 'eth5', 'ovirtmgmt')
     assert 'not usable: eth5 is a port of ovirtmgmt' in run_test(alpha, vm.xml, vm.vmfex)[1]
+    alpha.kill_libvirtd()  # which a VM without VM-FEX does not need
+    assert run_test(alpha, VM(profiles=()).xml)[0] == 0
 
 
 def test_test_of_a_vm_that_runs_here_counts_its_nics_as_its_own(alpha):
@@ -244,6 +248,13 @@ def test_test_of_a_vm_that_runs_here_counts_its_nics_as_its_own(alpha):
     for flags in 0, libvirt.VIR_DOMAIN_XML_INACTIVE:
         status, out, err = run_test(alpha, vm.on(alpha).XMLDesc(flags), vm.vmfex)
         assert (status, err) == (0, []) and not [line for line in out if line.startswith('not usable')]
-        assert out[-1] == 'this VM would take 8 NICs of direct-pool'
+        assert out[-1] == 'NICs of direct-pool that this VM would take: 8'
+    # One of its own is the host's own by now: it can leave the pool when the VM has stopped.
+    alpha.sysfs.make_own('eth3')
+    status, out, _ = run_test(alpha, vm.on(alpha).XMLDesc(), vm.vmfex)
+    assert status == 0 and out[-1] == 'would log: vmfex: direct-pool started'
+    alpha.sysfs.make_vmfex('eth3')
     status, _, [line] = run_test(alpha, other.xml, other.vmfex)
     assert status == 2 and line.startswith('vmfex: direct-pool has 1 free NIC of 9, this VM needs 8: ')
+    alpha.net.destroy()  # libvirt loses count of them
+    assert run_test(alpha, vm.on(alpha).XMLDesc(), vm.vmfex)[0] == 0

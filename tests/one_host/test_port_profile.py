@@ -6,8 +6,7 @@ import contextlib
 import libvirt
 import pytest
 
-from tests.lab.hosts import EL9_VFS
-from tests.lab.kinds import ON_BOTH_KINDS
+from tests.lab.kinds import ON_BOTH_KINDS, ON_EL9_VFS
 from tests.lab.vm import VM
 from tests.messages import matches, rows
 from tests.one_host.test_pool import run_test
@@ -62,7 +61,7 @@ def test_library_is_taken_up_by_a_restart_of_libvirtd(fabric, alpha):
     assert [request.operation for request in fabric.requests()] == ['ASSOCIATE'] * 4 + ['DISASSOCIATE'] * 4
 
 
-@pytest.mark.parametrize('kinds', [(EL9_VFS,) * 2], ids=[EL9_VFS], indirect=True)
+@ON_EL9_VFS
 def test_vfs_need_the_library_when_the_kernel_checks_the_port_profiles_size(alpha):
     vm = VM(profiles=('P',))
     vm.start(alpha)
@@ -83,6 +82,6 @@ def test_test_says_what_needs_the_library_and_whether_libvirtd_has_it(alpha):
     assert line.replace('has', 'has not') in run_test(alpha, VM().xml)[1]
     alpha.kill_libvirtd()
     alpha.run('rm', '-f', '/run/libvirtd.pid')
-    status, out, [error] = run_test(alpha, VM().xml)
+    status, out, [error] = run_test(alpha, VM().xml, VM().vmfex)
     assert status == 2 and error.startswith('vmfex: libvirt failed: ')
     assert [text for text in out if text.startswith(f'{who} need') and 'No such file or directory' in text]

@@ -27,7 +27,7 @@ def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(alpha, happens):
             alpha.run('sh', '-c', STOP if happens.startswith(START) else START)
 
     prepare()
-    calls = alpha.calls_of_hook('before_vm_start', vm.xml, vm.vmfex)
+    calls = alpha.calls_of_hook(vm)
     assert calls.count('listAllNetworks') > 1  # the second time under its lock
     # These calls tell it the state of the pool. After one of them is before the next one.
     looks = [number for number, call in enumerate(calls, 1) if call in ('listAllNetworks', 'XMLDesc')]
@@ -58,7 +58,7 @@ def test_vm_that_comes_while_the_pool_is_to_restart_is_not_disturbed(alpha):
         net.destroy()
         net.create()
 
-    calls = alpha.calls_of_hook('before_vm_start', vm.xml, vm.vmfex)
+    calls = alpha.calls_of_hook(vm)
     last_look = calls.index('destroy')  # counted from 1: the call before it
     assert calls[last_look - 1] == 'XMLDesc'
     for number in range(1, last_look + 1):

@@ -7,6 +7,7 @@ import pytest
 from tests.lab.hosts import ALPHA, PFS
 from tests.lab.kinds import ON_VFS
 from tests.lab.vm import VM
+from tests.one_host.test_pool import run_test
 from tests.vdsm_runner import HookError
 
 pytestmark = ON_VFS
@@ -63,3 +64,14 @@ def test_vfs_whose_pf_is_down_come_last_and_are_back_at_once(fabric, alpha):
     assert (alpha.pool_xml(), fabric.requests()) == before
     alpha.set_pf(PFS[0], 'up')
     assert start(alpha, 3)[2] == ['eth5']
+
+
+def test_test_of_a_vm_that_runs_on_a_vf_whose_pf_went_down_names_it(alpha):
+    vm = VM(profiles=9 * ('P',), nics=9)
+    vm.start(alpha)
+    alpha.set_pf(PFS[0], 'down')
+    status, out, [line] = run_test(alpha, vm.on(alpha).XMLDesc(), vm.vmfex)
+    assert status == 2 and line.startswith('vmfex: direct-pool has 4 free NICs of 4, this VM needs 9: ')
+    assert f'not usable: PF {PFS[0]} of eth3 is down' in out and not [
+        text for text in out if 'macvtap' in text[:20]
+    ]

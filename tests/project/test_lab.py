@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The lab cleans up after itself, and leaves the machine alone."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -39,11 +40,9 @@ def processes(namespaces):
     """Return the PIDs of the processes in these PID namespaces, as /proc/PID/ns/pid names them."""
     found = []
     for pid in filter(str.isdigit, os.listdir('/proc')):
-        try:
+        with contextlib.suppress(OSError):  # it may end meanwhile
             if os.readlink(f'/proc/{pid}/ns/pid') in namespaces:
                 found.append(pid)
-        except OSError:
-            pass
     return found
 
 
@@ -60,96 +59,79 @@ def state_of_the_machine():
 @pytest.mark.parametrize('sent', ['SIGINT', 'SIGTERM', 'SIGKILL', 'nothing'])
 def test_nothing_is_left_however_the_lab_ends(script, sent):
     before = state_of_the_machine()
-    lab = subprocess.Popen(
-        [sys.executable, '-c', script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    word, *pids = lab.stdout.readline().decode().split()
-    assert word == 'up'
-    namespaces = {os.readlink(f'/proc/{pid}/ns/pid') for pid in pids}
-    assert len(processes(namespaces)) > 5
-    assert state_of_the_machine() == before
-    if sent == 'nothing':
-        lab.stdin.close()
-    else:
-        lab.send_signal(getattr(signal, sent))
-    lab.wait(60)
+    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'stderr': subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, '-c', script], **pipes) as lab:
+        word, *pids = lab.stdout.readline().decode().split()
+        assert word == 'up'
+        namespaces = {os.readlink(f'/proc/{pid}/ns/pid') for pid in pids}
+        assert len(processes(namespaces)) > 5
+        assert state_of_the_machine() == before
+        if sent == 'nothing':
+            lab.stdin.close()
+        else:
+            lab.send_signal(getattr(signal, sent))
+        lab.wait(60)
     wait_for(lambda: not processes(namespaces))
     assert state_of_the_machine() == before
-    lab.stdout.close()
 
 
 def test_machine_whose_own_libvirtd_runs_is_left_alone(script, alpha):
     """That machine is a host of the lab itself."""
     vm = VM(9)
     vm.start(alpha)
-    before = (alpha.pool_xml(), vm.on(alpha).XMLDesc(), alpha.run('ls', '/sys/class/net'))
-    lab = subprocess.run(
-        [*alpha.command(), sys.executable, '-c', script],
-        check=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-    )
-    assert lab.stdout.startswith(b'up')
-    assert (alpha.pool_xml(), vm.on(alpha).XMLDesc(), alpha.run('ls', '/sys/class/net')) == before
+
+    def state():
+        return alpha.pool_xml(), vm.on(alpha).XMLDesc(), alpha.run('ls', '/sys/class/net')
+
+    before = state()
+    assert alpha.run(sys.executable, '-c', script).startswith('up')
+    assert state() == before
     assert vm.on(alpha).state()[0] == libvirt.VIR_DOMAIN_RUNNING
 
 
-def test_shell_does_what_its_lines_say():
-    lines = [
-        'vm start 1 alpha',
-        'alpha virsh -q list --name',
-        'vm migrate 1 alpha beta',
-        'vm link 1 beta down',
-        'vm plug 1 beta',
-        'vm suspend 1 beta',
-        'beta virsh net-destroy direct-pool',
-        'vm resume 1 beta',
-        'cut -f 1-4 $FABRIC/log',
-        'vm stop 1 beta',
-        'echo Profile2 > $FABRIC/refuse',
-        'vm start 2 alpha',
-        'rm $FABRIC/refuse',
-        'echo 0x0043 > $ALPHA/eth5/device/device',
-        'vm start 2 alpha',
-        'vm',
-        'ls $HOOK $HOOKS/vmfex/main.py',
-    ]
-    out = subprocess.run(
+def run_shell(lines, **env):
+    return subprocess.run(
         [sys.executable, '-m', 'tests.lab.shell'],
         check=True,
         cwd=TREE,
+        env={**os.environ, **env},
         input='\n'.join(lines),
         stdout=subprocess.PIPE,
         text=True,
     ).stdout
-    for says in (
-        'vmfex: direct-pool started',
-        '\nvm1\n',
-        'has link down',
-        'port profile Plugged',
-        'beta\teth15\tASSOCIATE\tPlugged\n',
-        'libvirtError: error ',
-        'vmfex: direct-pool defined: eth3, eth4, eth6, ',
-        'usage: vm start',
-        '/50_vmfex\n',
-        '/vmfex/main.py\n',
-    ):
-        assert says in out, says
+
+
+# What is typed, and what it shows.
+SHELL = [
+    ('vm start 1 alpha', 'vmfex: direct-pool started\n'),
+    ('alpha virsh -q list --name', 'vm1\n'),
+    ('vm migrate 1 alpha beta', 'vmfex: direct-pool started\n'),
+    ('vm link 1 beta down', 'has link down'),
+    ('vm plug 1 beta', 'port profile Plugged'),
+    ('vm suspend 1 beta', 'done\n'),
+    ('beta virsh net-destroy direct-pool', 'destroyed'),
+    ('vm resume 1 beta', 'vmfex: direct-pool started\n'),
+    ('cut -f 1-4 $FABRIC/log', 'beta\teth15\tASSOCIATE\tPlugged\n'),
+    ('vm stop 1 beta', 'done\n'),
+    ('echo Profile2 > $FABRIC/refuse', ''),
+    ('vm start 2 alpha', 'libvirtError: error '),
+    ('rm $FABRIC/refuse', ''),
+    ('echo 0x0043 > $ALPHA/eth5/device/device', ''),
+    ('vm start 2 alpha', 'vmfex: direct-pool defined: eth3, eth4, eth6, '),
+    ('vm', 'usage: vm start'),
+    ('ls $HOOK $HOOKS/vmfex/pool.py', '/50_vmfex\n'),
+]
+
+
+def test_shell_does_what_its_lines_say():
+    _, *answers = run_shell(line for line, _ in SHELL).split('lab# ')
+    assert len(answers) == len(SHELL) + 1
+    for (line, says), answer in zip(SHELL, answers):
+        assert says in answer, line
 
 
 def test_shell_can_have_sriov_hosts():
-    lines = ['vm start 1 alpha', 'vm migrate 1 alpha beta', 'cut -f 1-4 $FABRIC/log']
-    out = subprocess.run(
-        [sys.executable, '-m', 'tests.lab.shell'],
-        check=True,
-        cwd=TREE,
-        env=dict(os.environ, KIND='vfs'),
-        stdout=subprocess.PIPE,
-        text=True,
-        input='\n'.join(lines),
-    ).stdout
+    lines = 'vm start 1 alpha', 'vm migrate 1 alpha beta', 'cut -f 1-4 $FABRIC/log'
+    out = run_shell(lines, KIND='vfs')
     assert 'alpha\tenp6s0f0/0\tASSOCIATE\tProfile1\n' in out
     assert 'beta\tenp6s0f1/0\tASSOCIATE\tProfile2\n' in out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The README says what the code does; tests/project/test_engine.py has its commands for the engine."""
+"""The README says what the code does, and names what is there."""
 
 import os
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Right and wrong values of the property, as data: for the hook, and for the README's expression."""
+"""Right and wrong values of the property, as data: for the hook, and for the expression of define-vmfex."""
 
 A, B = '00:1a:4a:16:01:51', '00:1a:4a:16:01:52'
 

@@ -33,7 +33,8 @@ def call(tmpdir):
             env['vmfex'] = vmfex
         kwargs = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'encoding': 'utf-8', **kwargs}
         done = subprocess.run([sys.executable, HOOK, *args], env=env, **kwargs)
-        check_stderr(done.stderr, done.returncode != 0)
+        if kwargs['encoding']:
+            check_stderr(done.stderr, done.returncode != 0)
         return done.returncode, done.stdout, done.stderr
 
     return call
@@ -112,6 +113,14 @@ def test_mistake_is_one_line(call, args, vmfex, out, says):
     assert err.startswith('vmfex: ' + says) and err.count('\n') == 1
 
 
+@pytest.mark.parametrize('locale', ['C', 'C.UTF-8'])
+@pytest.mark.parametrize('value', [b"{'\xe2\x80\x98':'P'}", b'\xff'])
+def test_value_that_does_not_fit_the_locale_is_one_line(call, value, locale):
+    status, out, err = call('--test', vmfex=value, locale=locale, encoding=None)
+    assert status == 2 and out == b'vmfex=' + value + b'\n'
+    assert err.startswith(b'vmfex: custom property vmfex') and err.count(b'\n') == 1
+
+
 def test_value_of_a_vnic_profile_is_taken_for_all_bridge_nics(call, tmpdir):
     others = nic_xml('00:1a:4a:16:01:52'), nic_xml('00:1a:4a:16:01:53', type='hostdev')
     tmpdir.join('domain.xml').write(domain_xml(nic_xml(A), *others))
@@ -127,7 +136,8 @@ def test_stdout_that_takes_nothing_is_one_line(call, arg):
     os.close(reader)
     with open('/dev/full', 'wb') as full, open(pipe, 'wb') as broken:
         for stdout, says in (
-            ({'preexec_fn': lambda: os.close(1)}, 'stdout is closed: '),
+            ({'preexec_fn': lambda: os.close(0)}, 'stdin or stdout is closed: '),
+            ({'preexec_fn': lambda: os.close(1)}, 'stdin or stdout is closed: '),
             ({'stdout': full}, "stdout can't be written (No space left on device): "),
             ({'stdout': broken}, "stdout can't be written (Broken pipe): "),
         ):

@@ -66,10 +66,10 @@ def test_broken_installation_is_one_line_that_says_so(run_hook, installed, pool)
     assert str(error.value).endswith('reinstall vdsm-hook-vmfex\n') and error.value.status == 2
 
 
-def test_nothing_is_compiled_to_files(run_hook, installed):
+def test_domain_without_changes_and_compiled_modules_are_not_written(run_hook, installed):
     before = sorted(os.walk(str(installed)))
-    value = "{'00:1a:4a:16:99:99':'P'}"
-    assert 'no NIC of this VM' in run_hook(str(installed.join('before_vm_start')), DOMAIN, value)[1]
+    xml, log = run_hook(str(installed.join('before_vm_start')), DOMAIN, "{'00:1a:4a:16:99:99':'P'}")
+    assert xml == DOMAIN and log.startswith('vmfex: no NIC of this VM')
     # Also without PYTHONDONTWRITEBYTECODE in the environment, and as VDSM calls it.
     entry = str(installed.join('before_vm_start', '50_vmfex'))
     assert b'vmfex={' in subprocess.check_output([entry, '--help'], env={'PATH': os.environ['PATH']})

@@ -58,7 +58,8 @@ def test_bridge_nic_becomes_a_802_1Qbh_nic_on_the_pool_in_the_place_of_its_sourc
 REFUSED = """\
 <mtu size="9000"/><filterref filter="clean-traffic"><parameter name="IP" value="192.0.2.1"/></filterref>\
 <coalesce><rx><frames max="7"/></rx></coalesce><backend tap="/dev/net/tun" vhost="/dev/vhost-net"/>\
-<port isolated="yes"/><vlan><tag id="120"/></vlan><virtualport type="openvswitch"/>"""
+<port isolated="yes"/><vlan><tag id="120"/></vlan>\
+<virtualport type="openvswitch"><parameters profileid="P"/></virtualport>"""
 ALLOWED = """
 <model type="e1000e"/><link state="down"/><boot order="1"/><driver name="vhost" queues="4"/>
 <address type="pci" domain="0x0000" bus="0x02" slot="0x00" function="0x0"/><target dev="vnet0"/>

@@ -18,15 +18,10 @@ def get(target=None, killOnFailure=True):
     @atexit.register
     def show_pool():
         net = conn.networkLookupByName('direct-pool')
+        flags = net.isActive(), net.isPersistent(), net.autostart()
+        active, persistent, autostart = ('yes' if flag else 'no' for flag in flags)
+        state = f'active: {active}, persistent: {persistent}, autostart: {autostart}'
         with open(os.environ['DEMO_POOL'], 'w') as f:
-            f.write(
-                'active: {}, persistent: {}, autostart: {}\n{}'.format(
-                    *(
-                        'yes' if flag else 'no'
-                        for flag in (net.isActive(), net.isPersistent(), net.autostart())
-                    ),
-                    net.XMLDesc(0),
-                )
-            )
+            f.write(f'{state}\n{net.XMLDesc(0)}')
 
     return conn

@@ -25,9 +25,12 @@ import java.util.stream.Collectors;
 
 import org.ovirt.engine.core.common.businessentities.VmDeviceGeneralType;
 import org.ovirt.engine.core.common.config.Config;
+import org.ovirt.engine.core.common.config.ConfigValues;
 import org.ovirt.engine.core.common.utils.customprop.VmPropertiesUtils;
 import org.ovirt.engine.core.compat.Version;
 import org.ovirt.engine.core.config.EngineConfigExecutor;
+import org.ovirt.engine.core.config.entity.helper.DeviceCustomPropertiesValueHelper;
+import org.ovirt.engine.core.config.entity.helper.UserDefinedVMPropertiesValueHelper;
 import org.ovirt.engine.core.utils.EngineLocalConfig;
 import org.ovirt.engine.core.utils.customprop.DevicePropertiesUtils;
 
@@ -35,8 +38,12 @@ import org.ovirt.engine.core.utils.customprop.DevicePropertiesUtils;
 public class Kit {
     private static final String NAME = "vmfex";
     private static final String SQL = "../dbscripts/upgrade/pre_upgrade/0000_config.sql";
-    private static final Pattern STATEMENT = Pattern.compile("select fn_db_\\w+?(_up_to)?\\("
-            + "'(UserDefinedVMProperties|CustomDeviceProperties|PredefinedVMProperties|SupportedClusterLevels)', *'([^']*)', *(?:'([\\d.]+)', *)?'([\\w.]+)'\\);");
+    private static final Pattern STATEMENT = Pattern.compile("select fn_db_\\w+?(_up_to)?\\('("
+            + Arrays.stream(ConfigValues.values()).map(Enum::name).collect(Collectors.joining("|"))
+            + ")', *'([^']*)', *(?:'([\\d.]+)', *)?'([\\w.]+)'\\);");
+    /** engine-config looks for these by name, so javac has to be told of them. */
+    private static final List<Class<?>> HELPERS =
+            Arrays.asList(DeviceCustomPropertiesValueHelper.class, UserDefinedVMPropertiesValueHelper.class);
 
     public static void main(String[] args) throws Exception {
         if (args.length >= 2 && args[0].equals("config")) {
