@@ -31,7 +31,7 @@ def test_hook_points_that_an_administrator_is_to_look_for_are_those_that_there_a
     assert set(re.findall('`(before_[a-z_]*)`', section)) == points
 
 
-@pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md', 'docs/messages.md'])
+@pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md', 'docs/messages.md', 'docs/upstream.md'])
 def test_files_that_a_document_names_are_there(name):
     with open(os.path.join(TREE, name), encoding='utf-8') as f:
         text = f.read()
