@@ -52,6 +52,7 @@ FAIL = {
             'xml-injection',
             '100-kB-of-braces',
             'letter-with-accent',
+            'twice',
         )
     },
 }
