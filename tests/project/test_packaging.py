@@ -92,7 +92,16 @@ def test_installed_hooks_run(installed, point):
 
 def test_make_uninstall_removes_what_make_install_brought(tmp_path):
     for target, count in ('install', len(files_in(HOOKS))), ('uninstall', 0):
-        output('make', '-s', '-C', TREE, target, f'DESTDIR={tmp_path}', 'libexecdir=/opt/libexec')
+        output(
+            'make',
+            '-s',
+            '--no-print-directory',
+            '-C',
+            TREE,
+            target,
+            f'DESTDIR={tmp_path}',
+            'libexecdir=/opt/libexec',
+        )
         assert len(files_in(str(tmp_path))) == count
     assert (tmp_path / 'opt/libexec/vdsm/hooks/before_vm_start').is_dir()
 
@@ -141,8 +150,8 @@ def test_version_is_the_specs_and_the_entrys(rpm, wheel):
 
 
 def test_make_help_is_the_default_and_lists_the_targets():
-    text = output('make', '-s', '-C', TREE)
-    assert text == output('make', '-s', '-C', TREE, 'help')
+    text = output('make', '-s', '--no-print-directory', '-C', TREE)
+    assert text == output('make', '-s', '--no-print-directory', '-C', TREE, 'help')
     with open(os.path.join(TREE, 'Makefile')) as makefile:
         [phony] = re.findall('^[.]PHONY: (.*)', makefile.read(), re.MULTILINE)
     assert {line.split()[1] for line in text.splitlines()} == set(phony.split()) - {'deps'}
