@@ -14,11 +14,15 @@ def read(name):
         return f.read()
 
 
+def of_spec(tag):
+    return re.search(f'^{tag}: *(.*)', read('vdsm-hook-vmfex.spec'), re.MULTILINE).group(1)
+
+
 os.chdir(HERE)
 setup(
     name='vdsm-hook-vmfex',
-    url=re.search('^URL: *(.*)', read('vdsm-hook-vmfex.spec'), re.MULTILINE).group(1),
-    version=re.search('^Version: *(.*)', read('vdsm-hook-vmfex.spec'), re.MULTILINE).group(1),
+    url=of_spec('URL'),
+    version=of_spec('Version'),
     description="VDSM hook that puts a VM's NICs on Cisco VM-FEX",
     long_description=read('README.md'),
     long_description_content_type='text/markdown',

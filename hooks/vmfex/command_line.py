@@ -77,7 +77,7 @@ def show_pool(conn, needed, uuids):
                 name, macvtap = attribute(nic, 'source', 'dev'), attribute(nic, 'target', 'dev')
                 pool.used.discard(name)
                 if name in host.vmfex:
-                    fault = find_fault(name)
+                    fault = find_fault(name, kind_of(name))
                     host.vmfex[name] = '' if fault == f"{macvtap} is on {name}" else fault
     yield from (f"not usable: {fault}" for fault in host.vmfex.values() if fault)
     yield from (WOULD_LOG.format(line) for line, _ in plan(needed, pool, host))

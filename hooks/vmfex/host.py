@@ -13,9 +13,9 @@ HostNICs = collections.namedtuple('HostNICs', 'vmfex others')
 
 def read_nics():
     """Return the HostNICs, eth3 before eth10. PCI devices tell VM-FEX NICs, as they do to the enic driver."""
-    names = sorted(os.listdir(SYS_NET), key=lambda name: (len(name), name))
-    vmfex = {nic: find_fault(nic) for nic in names if kind_of(nic) in (DYNAMIC_VNIC, VF)}
-    return HostNICs(vmfex, set(names).difference(vmfex))
+    kinds = {nic: kind_of(nic) for nic in sorted(os.listdir(SYS_NET), key=lambda name: (len(name), name))}
+    vmfex = {nic: find_fault(nic, kind) for nic, kind in kinds.items() if kind in (DYNAMIC_VNIC, VF)}
+    return HostNICs(vmfex, set(kinds).difference(vmfex))
 
 
 def kind_of(nic):
@@ -25,12 +25,12 @@ def kind_of(nic):
         return ()
 
 
-def find_fault(nic):
-    """Return what keeps VMs off a VM-FEX NIC, '' if nothing does."""
+def find_fault(nic, kind):
+    """Return what keeps VMs off a VM-FEX NIC of that kind, '' if nothing does."""
     folder = f'{SYS_NET}/{nic}'
     try:
         links = sorted(os.listdir(folder))
-        pfs = os.listdir(folder + '/device/physfn/net') if kind_of(nic) == VF else []
+        pfs = os.listdir(folder + '/device/physfn/net') if kind == VF else []
         down = [pf for pf in pfs if not int(read(f'{SYS_NET}/{pf}/flags'), 16) & 1]  # IFF_UP
     except OSError as e:
         return f"{nic} can't be read ({e.strerror})"

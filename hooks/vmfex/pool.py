@@ -6,7 +6,7 @@ from xml.dom import minidom
 
 from vmfex.elements import attribute, find
 from vmfex.failure import Failure
-from vmfex.host import HostNICs, find_fault, read_nics
+from vmfex.host import HostNICs, find_fault, kind_of, read_nics
 from vmfex.libvirt_connection import libvirt_connection
 from vmfex.lock import lock
 from vmfex.nics import POOL
@@ -48,7 +48,8 @@ def look(conn):
     used = {nic for nic, connections in live.nics.items() if connections}
     # libvirt counts a VM before its macvtap is there, and until it is gone. So only a fault that was there
     # before libvirt was asked, and is still there, is not that of a VM that comes or goes meanwhile.
-    faults = {nic: fault and nic not in used and find_fault(nic) or '' for nic, fault in host.vmfex.items()}
+    wrong = [nic for nic, fault in host.vmfex.items() if fault and nic not in used]
+    faults = {nic: find_fault(nic, kind_of(nic)) if nic in wrong else '' for nic in host.vmfex}
     state = net.isActive(), net.isPersistent(), net.autostart()
     return Pool(net.UUIDString(), *state, live, next_, used), HostNICs(faults, host.others)
 
