@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the hooks of a hook point as VDSM does (see test_vdsm.py, which compares the two)."""
+"""Runs the hook as VDSM does (see test_vdsm.py, which compares the two)."""
 
 import functools
 import os
@@ -13,19 +13,11 @@ PLAIN = os.path.join(TESTS, 'fake_vdsm', 'plain')
 
 
 class HookError(Exception):
-    """
-    VDSM's: a hook failed. err is what a hook wrote to stderr, as bytes: at before_vm_start the last one
-    that failed, elsewhere the last one that ran.
+    """VDSM's: a hook failed. Its text is what that wrote to stderr; it has the XML as that left it, too."""
 
-    Unlike VDSM's, its text is err decoded, and it has the XML as the hooks left it, what the hooks left
-    in the temporary folder, and the last hook's exit status.
-    """
-
-    def __init__(self, err, xml, left, status):
-        super().__init__(err.decode('utf-8', 'backslashreplace'))
-        self.err = err
+    def __init__(self, log, xml, status):
+        super().__init__(log)
         self.xml = xml
-        self.left = left
         self.status = status
 
     def says(self, text):
@@ -70,40 +62,28 @@ def hook_environment(domxml='', custom=None, vm_id=None, vdsm=PLAIN):
 
 def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
     """
-    Run what is executable in the folder of a hook point, sorted by name.
+    Run 50_vmfex in the folder of a hook point.
 
-    xml, text or bytes, goes through the hooks as VDSM's does, in a temporary file. custom are the
-    custom properties. command is put before each hook's path, to run it elsewhere: in a namespace, or
-    by another interpreter. Returns the XML, text or bytes as it came, and what the hooks wrote to stderr.
+    xml, text or bytes, goes through the hook as VDSM's does, in a temporary file. custom are the
+    custom properties. command is put before the hook's path, to run it elsewhere: in a namespace, or
+    by another interpreter. Returns the XML, text or bytes as it came, and what the hook wrote to stderr.
     Raises HookError.
     """
-    scripts = sorted(os.path.join(folder, name) for name in os.listdir(folder))
-    log, err, failed = '', b'', False
+    script = os.path.join(folder, '50_vmfex')
     with tempfile.TemporaryDirectory(prefix='vmfex-vdsm-') as tmp:
-        fd, path = tempfile.mkstemp(dir=tmp)
-        os.write(fd, xml if isinstance(xml, bytes) else xml.encode('utf-8'))
-        os.close(fd)
+        path = os.path.join(tmp, 'domxml')
+        with open(path, 'wb') as f:
+            f.write(xml if isinstance(xml, bytes) else xml.encode('utf-8'))
         env = hook_environment(path, custom, vm_id, vdsm)
-        for script in scripts:
-            if not (os.path.isfile(script) and os.access(script, os.X_OK)):
-                continue
-            pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            done = subprocess.run([*command, script], env=env, **pipes)
-            said = done.stderr.decode('utf-8', 'backslashreplace')
-            log += said
-            # This project's hook has its modules beside its hook point.
-            if os.path.isdir(os.path.dirname(os.path.realpath(script)) + '/../vmfex'):
-                check_stderr(said, done.returncode != 0)
-            failed = failed or done.returncode != 0
-            if done.returncode or os.path.basename(folder) != 'before_vm_start':
-                err = done.stderr
-            if done.returncode == 2:
-                break
+        pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        done = subprocess.run([*command, script], env=env, **pipes)
         with open(path, 'rb') if isinstance(xml, bytes) else open(path, encoding='utf-8') as f:
             xml = f.read()
-        os.unlink(path)
-        left = os.listdir(tmp)
-        if failed:
-            raise HookError(err, xml, left, done.returncode)
-        assert left == []
-        return xml, log
+        assert os.listdir(tmp) == ['domxml']
+    log = done.stderr.decode('utf-8', 'backslashreplace')
+    # This project's hook has its modules beside its hook point.
+    if os.path.isdir(os.path.dirname(os.path.realpath(script)) + '/../vmfex'):
+        check_stderr(log, done.returncode != 0)
+    if done.returncode:
+        raise HookError(log, xml, done.returncode)
+    return xml, log

@@ -18,7 +18,6 @@ import os
 import pickle
 import queue
 import sys
-import tempfile
 import time
 from unittest import mock
 
@@ -43,7 +42,7 @@ class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 sys.meta_path.append(Absent())
 
 import libvirt  # noqa: E402
-from vdsm.common import exception, hooks, libvirtconnection, supervdsm  # noqa: E402
+from vdsm.common import hooks, libvirtconnection, supervdsm  # noqa: E402
 from vdsm.virt import vm as vdsm_vm  # noqa: E402
 
 supervdsm.getProxy = mock.MagicMock()
@@ -150,22 +149,10 @@ def hooks_are_in(folder):
     hooks.P_VDSM_HOOKS = folder + '/'
 
 
-def run_hooks(point, xml, vm_id, custom, own, folder):
-    """
-    Call the hooks of a hook point, with the VM's and the NIC's custom properties.
-
-    Returns the XML and the error, each None if there is none, and what is left in the temporary folder.
-    """
-    tempfile.tempdir = folder
-    of_the_nic = {'params': own} if point in ('before_nic_hotplug', 'before_update_device') else {}
-    result = error = None
-    try:
-        result = getattr(hooks, point)(xml, {'custom': custom, 'vmId': vm_id}, **of_the_nic)
-    except exception.HookError as e:
-        error = str(e)
-    finally:
-        tempfile.tempdir = None
-    return result, error, os.listdir(folder)
+def run_hooks(point, xml, vm_id, custom, own):
+    """Call the hooks of a hook point, with the VM's and, unless None, the NIC's custom properties."""
+    of_the_nic = {} if own is None else {'params': own}
+    return getattr(hooks, point)(xml, {'custom': custom, 'vmId': vm_id}, **of_the_nic)
 
 
 def main():

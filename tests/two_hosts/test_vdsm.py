@@ -7,18 +7,17 @@ Where a test shows a limit of VDSM that the README names, it fails with a VDSM t
 
 import itertools
 import re
-import stat
 
 import libvirt
 import pytest
 
-from tests.hook import HOOK
 from tests.lab import guest
 from tests.lab.networks import network_xml
 from tests.lab.real_vdsm import Vdsm, VdsmError, device_xml, vm_xml, why_not
 from tests.lab.vm import VM
-from tests.vdsm_runner import HookError, run_hooks
+from tests.vdsm_runner import run_hooks
 from tests.xml_builders import MIRRORING, PLUGGED, UNFIT
+from vmfex.hook_points import HOOK_POINTS
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -163,81 +162,33 @@ def test_resume_is_refused_where_no_nic_is_free_but_not_that_of_a_bridged_vm(alp
     assert bridged.vic_nics(alpha) == {}
 
 
-# The tests' own runner of hooks does what VDSM's does.
-
-NIC = f'<interface type="bridge"><mac address="{PLUGGED}"/><source bridge="x"/></interface>\r\n'
-DOMAIN = f'<domain>\r\n<devices>{NIC}</devices></domain>'
-POINTS = {
-    'before_vm_start': DOMAIN,
-    'before_vm_migrate_destination': DOMAIN,
-    'before_vm_dehibernate': DOMAIN,
-    'before_nic_hotplug': NIC,
-    'before_update_device': NIC,
-}
-OF_A_NIC = ('before_nic_hotplug', 'before_update_device')
-PROBE = '#!/bin/sh\nenv -0 > {}/env; chmod 666 {}/env\n'
-SAY = '#!/bin/sh\nprintf "{0}: caf\\303\\251 \\377\\r\\n" >&2; {2} exit {1}\n'
+PROBE = """\
+#!/bin/sh
+env -0 > {}
+echo '<!-- caf\303\251 -->' >> "$_hook_domxml"
+"""
 
 
-def write_hook(path, text):
-    path.write_text(text)
-    path.chmod(stat.S_IRWXU)
+@pytest.mark.parametrize('point', HOOK_POINTS)
+def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path, point):
+    hook, env = tmp_path / point / '50_vmfex', tmp_path / 'env'
+    hook.parent.mkdir()
+    hook.write_text(PROBE.format(env))
+    hook.chmod(0o755)
 
+    def seen():
+        """Return what the probe saw, as far as it does not depend on who runs it."""
+        variables = dict(pair.split('=', 1) for pair in env.read_text().split('\0') if pair)
+        given = {name: variables.get(name) for name in ('vmfex', 'other', 'vmId')}
+        return given, variables['PYTHONPATH'].endswith('/vdsm/hook')
 
-VM_ID = '8b3f4a4e-6d0c-4f59-9a3e-0b9c4d3c7e11'
-# The VM's property and the NIC's, and hooks beside this one: name, exit status, what else they do.
-DICTIONARY = "{'00:1a:4a:16:aa:aa': 'P'}"
-RUNS = [
-    (None, None, []),
-    (DICTIONARY, None, []),
-    (DICTIONARY, 'Own', []),
-    (None, 'Own', []),
-    ('a&b', None, []),
-    (DICTIONARY, None, [('40_fails', 1, '')]),
-    ('a&b', None, [('40_fails', 1, ''), ('60_not_reached', 0, '')]),
-    (DICTIONARY, None, [('60_fails', 1, ''), ('70_fails', 1, '')]),
-    (DICTIONARY, None, [('60_fails', 1, ''), ('70_fine', 0, '')]),
-    (DICTIONARY, None, [('60_ends_it', 2, ''), ('70_not_reached', 1, '')]),
-    (DICTIONARY, None, [('60_reserved', 3, '')]),
-    (DICTIONARY, None, [('60_leaves', 1, 'echo > "$_hook_domxml.left";')]),
-    (DICTIONARY, None, [('60_fine', 0, '')]),
-]
-
-
-def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path):
-    for number, (point, run) in enumerate(itertools.product(POINTS, RUNS)):
-        vms, nics, others = run
-        hooks, scratch = tmp_path / f'hooks{number}', tmp_path / f'scratch{number}'
-        (hooks / point).mkdir(parents=True)
-        scratch.mkdir()
-        (hooks / point / '50_vmfex').symlink_to(HOOK)
-        (hooks / point / '20_not_executable').write_text('no')
-        write_hook(hooks / point / '10_probe', PROBE.format(tmp_path, tmp_path))
-        for name, status, more in others:
-            write_hook(hooks / point / name, SAY.format(name, status, more))
-        vm_custom = {'other': 'x', 'vmfex': vms} if vms else {'other': 'x'}
-        nic_custom = {'vmfex': nics} if nics else {}
-
-        vdsm.hooks_are_in(str(hooks))
-        xml, error, left = vdsm.run_hooks(point, POINTS[point], VM_ID, vm_custom, nic_custom, str(scratch))
-        theirs = environment(tmp_path)
-
-        custom = {**nic_custom, **vm_custom} if point in OF_A_NIC else vm_custom
-        command = alpha.hook_command()
-        our_xml, our_error, our_left = None, None, []
-        try:
-            our_xml, _ = run_hooks(str(hooks / point), POINTS[point], custom, VM_ID, command, alpha.vdsm)
-        except HookError as e:
-            our_error, our_left = f'Hook Error: {(e.err,)!r}', e.left
-        assert environment(tmp_path) == theirs, (point, run)
-        assert (xml, error, len(left)) == (our_xml, our_error, len(our_left)), (point, run)
-
-
-def environment(folder):
-    """Return what the probe saw, as far as it does not depend on who runs it."""
-    env = dict(pair.split('=', 1) for pair in (folder / 'env').read_text().split('\0') if pair)
-    return (
-        {name: env.get(name) for name in ('vmfex', 'other', 'vmId')},
-        '_hook_domxml' in env,
-        env['PYTHONPATH'].endswith('/vdsm/hook'),
-    )
+    vdsm.hooks_are_in(str(tmp_path))
+    of_a_nic = point in ('before_nic_hotplug', 'before_update_device')
+    for vms, nics in itertools.product(({}, {'vmfex': "{'00:1a:4a:16:aa:aa': 'P'}"}), ({}, {'vmfex': 'P'})):
+        custom = {'other': 'x', **vms}
+        xml = vdsm.run_hooks(point, '<domain>\r\n</domain>', 'an-id', custom, nics if of_a_nic else None)
+        theirs = seen()
+        if of_a_nic:
+            custom = {**nics, **custom}
+        ours = run_hooks(str(hook.parent), '<domain>\r\n</domain>', custom, 'an-id', vdsm=alpha.vdsm)[0]
+        assert (ours, seen()) == (xml, theirs)
