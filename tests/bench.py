@@ -54,7 +54,7 @@ class Worker:
         custom = {'vmfex': vm.vmfex} if vm.vmfex else {}
         script = f'import sys; sys.path.insert(0, {TREE!r}); from tests import bench; bench.work()'
         self.process = subprocess.Popen(
-            [*(host.hook_command() if host else []), PYTHON, '-c', script],
+            [*(host.command() if host else []), PYTHON, '-c', script],
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -73,13 +73,11 @@ def make_hosts(stack, tmp):
     library = os.path.join(tmp, 'fabric.so')
     compile_fabric(library)
     fabric = Fabric(os.path.join(tmp, 'fabric'))
-    nine, more = ([f'eth{i}' for i in range(3, end)] for end in (12, 60))
+    nine, fifty_seven, many = ([f'eth{i}' for i in range(3, 3 + number)] for number in (9, 57, 256))
     hosts = [
         stack.enter_context(Host(name, os.path.join(tmp, name), HOOKS, library, fabric, pool))
-        for name, pool in zip(NAMES, (nine, nine, more, more))
+        for name, pool in zip(NAMES, (nine, many, fifty_seven, fifty_seven))
     ]
-    for i in range(12, 259):
-        hosts[1].sysfs.add(f'eth{i}')
     vm = VM()
     for host in hosts:
         host.hook('before_vm_start', vm.xml, vm.vmfex)  # now the pool is right

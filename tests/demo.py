@@ -43,14 +43,12 @@ def nics(xml):
 def main():
     with tempfile.TemporaryDirectory() as tmp:
         sysfs = Sysfs(os.path.join(tmp, 'sys'))
-        sysfs.add('eth0', '00:25:b5:00:00:01', device=VNIC)
-        sysfs.add('ovirtmgmt', '00:25:b5:00:00:01', vendor=None)
+        sysfs.add('eth0', device=VNIC)
         for i in range(3, 12):
             sysfs.add(f'eth{i}')
         mount('-t', 'tmpfs', 'tmpfs', '/run')
         os.mkdir('/run/vdsm')
-        for folder in 'class/net', 'devices':
-            mount('--bind', os.path.join(sysfs.root, folder), '/sys/' + folder)
+        mount('--bind', sysfs.class_net, '/sys/class/net')
 
         vm, pool = VM(profiles=(), own=('Profile1',)), os.path.join(tmp, 'pool')
         show(

@@ -17,15 +17,11 @@
  * A VIC NIC that nobody uses has a zero MAC, which a veth refuses: it gets the MAC
  * IDLE instead, and libvirt sees zeros.
  *
- * A macvtap device shows as a link "upper_<name>" in sysfs, in the folder of the NIC that it is on. The
- * hooks have a made-up sysfs: there it gets and loses that link when the kernel says yes to libvirt.
- *
  * A macvtap device is opened as /dev/tap<index>, and /dev is the same for all network
  * namespaces of the machine: so each host has interface indexes of its own for them.
  *
  * Environment:
  *   FABRIC_INDEX  the first of 256 interface indexes for macvtap devices
- *   FABRIC_SYSFS  the hooks' folder class/net
  *   FABRIC        folder. "log" gets a line per request, fields separated by tabs: host, NIC (or PF/VF's
  *                 number), operation, port profile, VM's UUID, answer. These steer it:
  *                 "slow"    holds the seconds an association takes
@@ -35,7 +31,6 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <glob.h>
 #include <limits.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -230,44 +225,6 @@ static void choose_index(struct nlmsghdr *header)
     pthread_mutex_unlock(&lock);
 }
 
-/* The macvtap device that this thread has asked the kernel to make on a NIC, or to remove. */
-static __thread struct {
-    unsigned int seq;
-    char name[IF_NAMESIZE], nic[IF_NAMESIZE];
-} macvtap;
-
-static void ask_for_macvtap(struct nlmsghdr *header)
-{
-    struct nlattr *name = nlmsg_find_attr(header, sizeof(struct ifinfomsg), IFLA_IFNAME);
-    struct nlattr *nic = nlmsg_find_attr(header, sizeof(struct ifinfomsg), IFLA_LINK);
-
-    if (!name)
-        return;
-    macvtap.seq = header->nlmsg_seq;
-    snprintf(macvtap.name, sizeof macvtap.name, "%s", nla_get_string(name));
-    macvtap.nic[0] = 0;
-    if (nic)
-        if_indextoname(nla_get_u32(nic), macvtap.nic);
-}
-
-static void show_macvtap(void)
-{
-    char path[4096];
-    glob_t links;
-
-    snprintf(path, sizeof path, "%s/%s/upper_%s", getenv("FABRIC_SYSFS"),
-             macvtap.nic[0] ? macvtap.nic : "*", macvtap.name);
-    if (macvtap.nic[0]) {
-        if (symlink("../macvtap", path) < 0)
-            perror(path);
-    } else if (!glob(path, 0, NULL, &links)) {
-        for (size_t i = 0; i < links.gl_pathc; i++)
-            unlink(links.gl_pathv[i]);
-        globfree(&links);
-    }
-    macvtap.seq = 0;
-}
-
 int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
 {
     int (*next)(struct nl_sock *, struct nl_msg *) = dlsym(RTLD_NEXT, "nl_send_auto_complete");
@@ -280,12 +237,8 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
         header->nlmsg_flags &= ~(NLM_F_CREATE | NLM_F_EXCL);
     int sets = header->nlmsg_type == RTM_SETLINK;
     int refused = sets && is_refused_by_kernel(header, getenv("FABRIC_CHECKS"));
-    if (!refused && !(sets && take_requests(header))) {
-        int sent = next(sock, msg);
-        if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK)
-            ask_for_macvtap(header);
-        return sent;
-    }
+    if (!refused && !(sets && take_requests(header)))
+        return next(sock, msg);
 
     struct ifinfomsg *link = nlmsg_data(header);
     struct ifinfomsg bare_link = {.ifi_family = AF_UNSPEC, .ifi_index = link->ifi_index};
@@ -343,9 +296,6 @@ int nl_recv(struct nl_sock *sock, struct sockaddr_nl *from, unsigned char **data
     int size = next(sock, from, data, creds);
     struct nlmsghdr *header = (struct nlmsghdr *)*data;
 
-    if (size >= (int)NLMSG_LENGTH(sizeof(struct nlmsgerr)) && header->nlmsg_type == NLMSG_ERROR &&
-        header->nlmsg_seq == macvtap.seq && !((struct nlmsgerr *)nlmsg_data(header))->error)
-        show_macvtap();
     if (size < (int)NLMSG_LENGTH(sizeof(struct ifinfomsg)) || header->nlmsg_type != RTM_NEWLINK)
         return size;
     struct nl_msg *longer = answer(header);

@@ -22,7 +22,7 @@ import libvirt
 
 from tests.lab.fabric import PORT_PROFILE, Fabric
 from tests.lab.networks import network_xml
-from tests.lab.sysfs import DOWN, DYNAMIC_VNIC, UP, VF, VNIC, Sysfs, write
+from tests.lab.sysfs import DYNAMIC_VNIC, VF, VNIC, Sysfs, write
 from tests.lab.vm import VM
 from tests.vdsm_runner import find_vdsm, run_hooks
 
@@ -57,7 +57,6 @@ namespaces = []
 cgroup_controllers = []
 stdio_handler = "file"
 """
-SYSFS = ('class/net', 'devices')  # what of it the hooks see
 # The host's first process, to which it does not matter what becomes of its children.
 INIT = """\
 set -e
@@ -70,7 +69,6 @@ hostname {name}
 mkdir -p /run/vdsm
 ip link set lo up
 ip link add ovirtmgmt type bridge; ip link set ovirtmgmt up
-{links}
 echo ready
 exec env --ignore-signal=CHLD cat
 """
@@ -92,7 +90,6 @@ class Host:
         self.library = library
         self.fabric = fabric
         self.number = number = NAMES.index(name)
-        self.sysfs = Sysfs(self.path('/sysfs'))
         self.hooks = hooks
         self.vdsm = find_vdsm()
         self.pool = list(pool or (f'eth{10 * number + i}' for i in range(3, 12)))
@@ -103,13 +100,6 @@ class Host:
         self.libvirtd = None
         self._conn = None
         self._peers = itertools.count()
-
-        self.sysfs.add('eth0', f'00:25:b5:00:{number:02x}:01', device=VNIC)
-        self.sysfs.add('ovirtmgmt', f'00:25:b5:00:{number:02x}:01', vendor=None)
-        for pf in self.pfs():
-            self.sysfs.add(pf, f'00:25:b5:00:{number:02x}:0f', device=VNIC)
-        for nic in self.pool:
-            self._add_to_sysfs(nic)
 
     def path(self, path):
         """Return where, on the machine, that absolute path of the host is."""
@@ -123,15 +113,17 @@ class Host:
         write(self.path('/etc/libvirt/libvirtd.conf'), LIBVIRTD_CONF.format(uuid.uuid4()))
         write(self.path('/etc/libvirt/qemu.conf'), QEMU_CONF)
         binds = [f'mount --bind {shlex.quote(self.path(folder))} {folder}' for folder in FOLDERS]
-        links = [self._link(nic) for nic in self.pfs() + self.pool]
-        init = INIT.format(name=self.name, binds='\n'.join(binds), links='\n'.join(links))
+        init = INIT.format(name=self.name, binds='\n'.join(binds))
         unshare = ['unshare', '--net', '--mount', '--uts', '--pid', '--fork', '--kill-child']
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         with contextlib.ExitStack() as stack:
-            self.pid = self._enter_namespaces(stack, unshare, init)
-            # libvirtd sees the namespace's NICs, the hooks see VM-FEX NICs.
-            binds = [f'mount --bind {shlex.quote(self.sysfs.root)}/{to} /sys/{to}' for to in SYSFS]
-            script = '; '.join([*binds, 'echo $$; echo ready; exec cat'])
-            self.hook_view = self._enter_namespaces(stack, [*self.command(), 'unshare', '--mount'], script)
+            process = subprocess.Popen([*unshare, 'sh', '-c', init], start_new_session=True, **pipes)
+            for end in process.wait, process.stdin.close, process.stdout.close:
+                stack.callback(end)
+            self.pid = process.stdout.readline().strip()
+            if process.stdout.readline() != 'ready\n':
+                raise RuntimeError(f'{self.name}: no namespaces')
+            self._add_nics('eth0')
             self.start_libvirtd()
             self._stack = stack.pop_all()
         return self
@@ -144,41 +136,36 @@ class Host:
         self.close_connection()
         self._stack.close()
 
-    def _enter_namespaces(self, stack, command, script):
-        """Run a shell script that prints its PID, then "ready". Ends it with the stack."""
-        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        process = subprocess.Popen([*command, 'sh', '-c', script], start_new_session=True, **pipes)
-        for end in process.wait, process.stdin.close, process.stdout.close:
-            stack.callback(end)
-        pid = process.stdout.readline().strip()
-        if process.stdout.readline() != 'ready\n':
-            raise RuntimeError(f'{self.name}: {command} failed')
-        return pid
-
     # NICs
 
     def pfs(self):
         return [] if self.kind == VNICS else list(PFS)
 
+    def _add_nics(self, *own):
+        """Give the host its NICs: some of its own, the PFs and the pool's."""
+        self.sysfs = Sysfs(tempfile.mkdtemp(prefix='sysfs-', dir=self.folder))
+        links = []
+        for nic in [*own, *self.pfs()]:
+            self.sysfs.add(nic, device=VNIC)
+            links.append(self._link(nic, f'00:25:b5:00:{self.number:02x}:{len(links):02x}'))
+        for nic in self.pool:
+            self._add_to_sysfs(nic)
+            links.append(self._link(nic))
+        self.run('sh', '-ec', '\n'.join(links))
+
     def _add_to_sysfs(self, nic):
         pf = min(self.pfs(), key=lambda pf: len(self.sysfs.vfs(pf)), default=None)
         self.sysfs.add(nic, device=VF if pf else DYNAMIC_VNIC, pf=pf)
 
-    def _link(self, nic):
-        """Return shell commands that make a NIC, as libvirtd sees it."""
-        peer = f'fabric{next(self._peers)}'
-        add = f'ip link add {nic} address {IDLE} type veth peer name {peer}'
-        return f'{add}; ip link set {peer} up; ip link set {nic} up\n{self._show_device(nic)}'
-
-    def _show_device(self, nic):
-        """Return a shell command that lets libvirtd find a VF's PF, and a PF's VFs."""
-        if self.kind == VNICS:
-            return ''
-        view = self.path('/view/' + nic)
-        os.makedirs(view, exist_ok=True)
-        if not os.path.lexists(view + '/device'):
-            os.symlink(self.sysfs.device(nic), view + '/device')
-        return f'mount --bind {shlex.quote(view)} /sys/devices/virtual/net/{nic}'
+    def _link(self, nic, mac=IDLE):
+        """Return shell commands that make a NIC, which has the PCI function of our sysfs in the kernel's."""
+        peer, folder = f'fabric{next(self._peers)}', f'/sys/devices/virtual/net/{nic}'
+        lower = shlex.quote(os.path.join(self.sysfs.class_net, nic))
+        return (
+            f'ip link add {nic} address {mac} type veth peer name {peer}\n'
+            f'ip link set {peer} up; ip link set {nic} up\n'
+            f'mount -t overlay -o lowerdir={lower}:{folder} overlay {folder}'
+        )
 
     def add_nic(self, nic):
         """Give the host one more VM-FEX NIC."""
@@ -187,12 +174,10 @@ class Host:
 
     def remove_nic(self, nic):
         self.run('ip', 'link', 'del', nic)
-        self.sysfs.remove(nic)
 
     def set_pf(self, pf, state):
         """Set a PF up or down."""
         self.run('ip', 'link', 'set', pf, state)
-        self.sysfs.set_link(pf, UP if state == 'up' else DOWN)
 
     def nic_of(self, port):
         """Return the name of the NIC that the fabric knows as that port: as itself, or as PF/number."""
@@ -210,10 +195,6 @@ class Host:
     def command(self):
         """Return what to put before a command to run it on this host."""
         return ['nsenter', '--target', self.pid, '--mount', '--net', '--uts', '--pid']
-
-    def hook_command(self):
-        """Return what to put before a command to run it where hooks run, with the VM-FEX NICs."""
-        return [*self.command(), 'nsenter', '--target', self.hook_view, '--mount']
 
     def run(self, *args):
         """Run a command on the host. Returns its output."""
@@ -233,7 +214,7 @@ class Host:
             env['vmfex'] = vmfex
         if {'FAULT_CALL', 'FAULT_LOG'} & set(env):
             env['PYTHONPATH'] = FAULTS
-        return run_hooks(os.path.join(self.hooks, point), xml, env, vm_id, self.hook_command(), self.vdsm)
+        return run_hooks(os.path.join(self.hooks, point), xml, env, vm_id, self.command(), self.vdsm)
 
     def prepare_pool(self, vm=None):
         """Run the hook as at a VM's start, without starting it. Returns the pool's lines of the log."""
@@ -260,7 +241,6 @@ class Host:
             'FABRIC': self.fabric.folder,
             'FABRIC_INDEX': 256 * int(self.pid),
             'FABRIC_HOST': self.name,
-            'FABRIC_SYSFS': self.sysfs.class_net,
         }
         if self.port_profile:
             env['LD_PRELOAD'] = f'{os.path.dirname(self.library)}/{PORT_PROFILE}:{self.library}'
@@ -282,26 +262,16 @@ class Host:
         self.run('pkill', '-' + signal, '-x', 'libvirtd')
         self.libvirtd.wait()
 
-    def reboot(self, renamed, own):
-        """
-        Boot the host anew, its VMs gone, with other names for its NICs.
-
-        renamed maps old to new names of the pool's NICs, own is the name of a NIC that is the host's
-        own, with a MAC.
-        """
+    def reboot(self, pool, own):
+        """Boot the host anew, its VMs gone, with other names for the pool's NICs, and one more of its own."""
         for domain in self.conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
             domain.destroy()
         self.kill_libvirtd('TERM')
         self.run('rm', '-rf', '/run/libvirt')
-        self.sysfs.rename(renamed)
-        for old in renamed:
-            self.run('ip', 'link', 'set', old, 'down', 'name', 'old-' + old)
-        for old, new in renamed.items():
-            self.run('sh', '-ec', f'ip link set old-{old} up name {new}\n{self._show_device(new)}')
-        mac = f'00:25:b5:00:{self.number:02x}:02'
-        self.sysfs.add(own, mac, device=VNIC)
-        self.run('sh', '-ec', self._link(own) + f'\nip link set {own} address {mac}')
-        self.pool = [renamed.get(nic, nic) for nic in self.pool]
+        for nic in ['eth0', *self.pfs(), *self.pool]:
+            self.remove_nic(nic)
+        self.pool = pool
+        self._add_nics('eth0', own)
         self.start_libvirtd()
 
     def mac(self, nic):

@@ -40,7 +40,7 @@ class Vdsm:
 
     def __enter__(self):
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        command = [*self.host.hook_command(), '/usr/bin/python3', DRIVER, self.host.hooks]
+        command = [*self.host.command(), '/usr/bin/python3', DRIVER, self.host.hooks]
         with open(self.log_path, 'a') as log:
             env = hook_environment(vdsm=find_vdsm())
             self.process = subprocess.Popen(command, stderr=log, env=env, **pipes)

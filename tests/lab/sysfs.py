@@ -1,73 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A made-up sysfs with the kernel's shape, as far as NICs go."""
+"""Made-up PCI functions: the part of sysfs that tells VIC NICs from others, and VFs from their PF."""
 
 import os
-import shutil
 
 CISCO = '0x1137'
 DYNAMIC_VNIC, VNIC, VF = '0x0044', '0x0043', '0x0071'
-FREE = '00:00:00:00:00:00'  # the MAC of a VIC NIC that nobody used yet
-UP, DOWN = '0x1003', '0x1002'
 
 
 class Sysfs:
     """
-    The folders class/net and devices under root.
+    The folders class/net and devices under root, with the kernel's shape.
 
-    As in the kernel's, class/net holds a link for each NIC to its folder below its device, in
-    the PCI tree or, for a virtual NIC, in devices/virtual.
+    class/net holds a link for each NIC to its folder below its PCI function, whose one entry is the link
+    "device" to that function.
     """
 
     def __init__(self, root):
-        self.root = root
-        self.class_net = os.path.join(root, 'class', 'net')
+        self.devices, self.class_net = (os.path.join(root, name) for name in ('devices', 'class/net'))
         os.makedirs(self.class_net)
-        os.makedirs(os.path.join(root, 'devices', 'virtual', 'net'))
-        with open(os.path.join(self.class_net, 'bonding_masters'), 'w') as f:
-            f.write('bond0\n')  # not a NIC, but there on many hosts
         self._slots = 0
 
-    def add(self, nic, mac=FREE, vendor=CISCO, device=DYNAMIC_VNIC, pf=None):
-        """
-        Add a NIC. Its device is a new PCI function, of the PF of that name if there is one; it has none
-        if vendor is None.
-        """
-        if vendor is None:
-            parent = os.path.join('devices', 'virtual')
-        else:
-            self._slots += 1
-            address = f'{6 + self._slots // 256:02x}:{self._slots // 8 % 32:02x}.{self._slots % 8}'
-            parent = os.path.join('devices', 'pci0000:00', '0000:00:02.0', '0000:' + address)
-        folder = os.path.join(self.root, parent, 'net', nic)
-        os.makedirs(folder)
-        if vendor is not None:
-            os.symlink('../../../' + os.path.basename(parent), os.path.join(folder, 'device'))
-            write(os.path.join(self.root, parent, 'vendor'), vendor)
-            write(os.path.join(self.root, parent, 'device'), device)
-        write(os.path.join(folder, 'address'), mac)
-        write(os.path.join(folder, 'flags'), UP)
+    def add(self, nic, vendor=CISCO, device=DYNAMIC_VNIC, pf=None):
+        """Add a NIC on a new PCI function, a VF of the PF of that name if there is one."""
+        self._slots += 1
+        address = f'0000:{6 + self._slots // 256:02x}:{self._slots // 8 % 32:02x}.{self._slots % 8}'
+        function = os.path.join(self.devices, address)
+        os.makedirs(os.path.join(function, 'net', nic))
+        os.symlink(function, os.path.join(function, 'net', nic, 'device'))
+        os.symlink(os.path.join(function, 'net', nic), os.path.join(self.class_net, nic))
+        write(os.path.join(function, 'vendor'), vendor)
+        write(os.path.join(function, 'device'), device)
         if pf:
             number, device = len(self.vfs(pf)), self.device(pf)
-            os.symlink('../' + os.path.basename(device), os.path.join(self.root, parent, 'physfn'))
-            os.symlink('../' + os.path.basename(parent), os.path.join(device, f'virtfn{number}'))
+            os.symlink(device, os.path.join(function, 'physfn'))
+            os.symlink(function, os.path.join(device, f'virtfn{number}'))
             for name in 'sriov_numvfs', 'sriov_totalvfs':
                 write(os.path.join(device, name), str(number + 1))
-        os.symlink(os.path.join('..', '..', parent, 'net', nic), os.path.join(self.class_net, nic))
-
-    def remove(self, nic):
-        """Remove a dynamic vNIC."""
-        shutil.rmtree(self.device(nic))
-        os.unlink(os.path.join(self.class_net, nic))
-
-    def rename(self, renamed):
-        """Give NICs other names, a dict of old to new ones, as at a reboot."""
-        devices = {old: self.device(old) for old in renamed}
-        for old in renamed:
-            os.unlink(os.path.join(self.class_net, old))
-        for old, new in renamed.items():
-            parent = os.path.relpath(devices[old], self.root)
-            os.rename(os.path.join(devices[old], 'net', old), os.path.join(devices[old], 'net', new))
-            os.symlink(os.path.join('..', '..', parent, 'net', new), os.path.join(self.class_net, new))
 
     def device(self, nic):
         """Return the folder of a NIC's PCI function."""
@@ -87,19 +55,6 @@ class Sysfs:
 
     def make_vmfex(self, nic):
         write(os.path.join(self.device(nic), 'device'), DYNAMIC_VNIC)
-
-    def put_on(self, nic, upper, bridge=False):
-        """Let a virtual NIC be on top of that one; a bridge is its master, too."""
-        for link in ['upper_' + upper] + ['master'] * bridge:
-            os.symlink('../' + upper, os.path.join(self.class_net, nic, link))
-
-    def take_off(self, nic, upper):
-        for link in 'upper_' + upper, 'master':
-            if os.path.lexists(os.path.join(self.class_net, nic, link)):
-                os.unlink(os.path.join(self.class_net, nic, link))
-
-    def set_link(self, nic, flags):
-        write(os.path.join(self.class_net, nic, 'flags'), flags)
 
 
 def write(path, text):

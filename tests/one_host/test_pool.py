@@ -142,19 +142,17 @@ def test_twenty_hooks_at_once_make_one_pool(alpha):
 
 
 def use_elsewhere(host, nic, by):
-    """Put a bridge or a macvtap on a NIC, in the kernel and in the hooks' sysfs."""
+    """Put a bridge or a macvtap on a NIC."""
     if by == 'macvtap9':
         index = str(256 * int(host.pid) + 255)
         make = f'ip link add macvtap9 index {index} link {nic} type macvtap mode passthru'
         host.run(*make.split())
     else:
         host.run('ip', 'link', 'set', nic, 'master', by)
-    host.sysfs.put_on(nic, by, bridge=by != 'macvtap9')
 
 
 def free(host, nic, by):
     host.run(*['ip', 'link', 'del', by] if by == 'macvtap9' else ['ip', 'link', 'set', nic, 'nomaster'])
-    host.sysfs.take_off(nic, by)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +213,7 @@ def test_vms_that_libvirt_lost_count_of_run_on_and_keep_their_nics(fabric, alpha
 def run_test(host, xml, vmfex=None):
     """Run the hook with --test. Returns its exit status, and the lines of its output and of its errors."""
     env = hook_environment(vdsm=host.vdsm, custom={'vmfex': vmfex} if vmfex else {})
-    command = [*host.hook_command(), HOOK, '--test', '-']
+    command = [*host.command(), HOOK, '--test', '-']
     done = subprocess.run(command, env=env, input=xml, capture_output=True, text=True)
     check_stderr(done.stderr, failed=True)
     return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()

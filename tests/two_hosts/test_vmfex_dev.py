@@ -30,7 +30,7 @@ def vmfex_dev(tmp_path):
     script.chmod(stat.S_IRWXU)
 
     def run(host, xml, profile):
-        return run_hooks(str(folder), xml, {'vmfex': profile}, command=host.hook_command(), vdsm=host.vdsm)[0]
+        return run_hooks(str(folder), xml, {'vmfex': profile}, command=host.command(), vdsm=host.vdsm)[0]
 
     return run
 
