@@ -2,6 +2,8 @@
 """VMs really start on 802.1Qbh: what the README promises for one host."""
 
 import concurrent.futures
+import re
+import subprocess
 from collections import Counter
 
 import libvirt
@@ -78,6 +80,8 @@ def test_ten_vms_at_once_on_a_host_with_no_pool(fabric, alpha):
     for i in range(12, 23):
         alpha.add_nic(f'eth{i}')
     vms = [VM(number) for number in range(10)]
+    for vm, model in zip(vms, ('e1000', 'e1000e', 'rtl8139')):
+        vm.xml = vm.xml.replace('<model type="virtio"/>', f'<model type="{model}"/>')
     with concurrent.futures.ThreadPoolExecutor(len(vms)) as executor:
         logs = list(executor.map(lambda vm: vm.start(alpha), vms))
     assert ''.join(logs).count('direct-pool started') == 1
@@ -101,3 +105,18 @@ def test_refused_profile_stops_the_start_with_libvirts_message(fabric, alpha):
     assert set(alpha.pool_nics().values()) == {0}
     fabric.refuse(None)
     vm.start(alpha)
+
+
+def test_whole_domain_of_the_engine_is_valid_and_defined(alpha, domain_of_the_engine, tmp_path):
+    profiles = {f'00:1a:4a:16:01:5{i}': f'P{i}' for i in (1, 2, 4, 5)}
+    xml, _ = alpha.hook('before_vm_start', domain_of_the_engine, str(profiles))
+    (tmp_path / 'domain.xml').write_text(xml, encoding='utf-8')
+    subprocess.run(['virt-xml-validate', str(tmp_path / 'domain.xml'), 'domain'], check=True)
+    again, log = alpha.hook('before_vm_start', xml, str(profiles))
+    assert again == xml and 'NIC 00:1a:4a:16:01:51 is on port profile P1 already\n' in log
+
+    # Less what this machine's QEMU lacks.
+    xml = xml.replace('"kvm"', '"qemu"').replace('pc-q35-rhel8.6.0', 'q35')
+    xml = re.sub('<(qemu:capabilities|qemu:commandline|graphics).*?</\\1>', '', xml, flags=re.DOTALL)
+    defined = alpha.conn.defineXML(xml).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    assert re.findall("<parameters profileid='(.*)'/>", defined) == list(profiles.values())

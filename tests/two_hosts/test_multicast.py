@@ -37,12 +37,3 @@ def test_guest_with_a_static_ipv6_address_is_found_from_the_fabric(alpha, beta, 
         if libvirt.getVersion() >= 8000000:  # 7.0 does not ask QEMU for the guest's filter there
             answers(vm, beta, mac)
             answers(vm, beta, PLUGGED)
-
-
-def test_nic_of_each_model_starts(alpha):
-    for number, model in enumerate(('virtio', 'e1000', 'e1000e', 'rtl8139')):
-        vm = VM(number, profiles=('P',), nics=1)
-        vm.xml = vm.xml.replace('<model type="virtio"/>', f'<model type="{model}"/>')
-        vm.start(alpha)
-        [nic] = vm.nics(alpha).values()
-        assert nic.find('model').get('type') == model and nic.get('trustGuestRxFilters') == 'yes'
