@@ -294,10 +294,13 @@ class Host:
         """direct-pool, a virNetwork."""
         return self.conn.networkLookupByName('direct-pool')
 
-    def redefine_pool(self, nics, settings=''):
-        """Give direct-pool another definition for its next start."""
+    def redefine_pool(self, nics, settings='', restart=False):
+        """Give direct-pool another definition, for its next start or, with a restart, for now."""
         uuid = f'<uuid>{self.net.UUIDString()}</uuid>'
-        return self.conn.networkDefineXML(network_xml(nics, settings=settings + uuid))
+        net = self.conn.networkDefineXML(network_xml(nics, settings=settings + uuid))
+        if restart:
+            net.destroy()
+            net.create()
 
     def pool_is_set_up(self):
         """Tell whether direct-pool is active, persistent and autostarted."""

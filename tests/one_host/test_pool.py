@@ -13,6 +13,7 @@ from tests.lab.hosts import ALPHA
 from tests.lab.networks import network_xml
 from tests.lab.vm import VM
 from tests.messages import check_stderr
+from tests.unit import cases
 from tests.vdsm_runner import HookError, hook_environment
 
 DEFINED = 'vmfex: direct-pool defined: ' + ', '.join(ALPHA)
@@ -52,10 +53,6 @@ def test_right_pool_is_not_touched_and_needs_no_lock(alpha):
 
 
 def test_pool_that_no_vm_is_on_is_put_right(alpha):
-    def restart(net):
-        net.destroy()
-        net.create()
-
     def assert_put_right(*done, nics=ALPHA):
         uuid = alpha.net.UUID()
         assert alpha.prepare_pool() == list(done)
@@ -72,13 +69,10 @@ def test_pool_that_no_vm_is_on_is_put_right(alpha):
     assert_put_right(DEFINED, AUTOSTART)
     alpha.redefine_pool(['eth3'])
     assert_put_right(DEFINED)
-    restart(alpha.redefine_pool(['eth0', *ALPHA, 'eth99']))
+    alpha.redefine_pool(['eth0', *ALPHA, 'eth99'], restart=True)
     assert_put_right(DEFINED, STOPPED, STARTED)
-    restart(alpha.redefine_pool(['eth0', 'eth3']))
-    alpha.net.undefine()
-    assert_put_right(DEFINED, STOPPED, STARTED, AUTOSTART)
     for settings in SETTINGS:
-        restart(alpha.redefine_pool(ALPHA, settings))
+        alpha.redefine_pool(ALPHA, settings, restart=True)
         assert_put_right(DEFINED, STOPPED, STARTED)
         assert alpha.prepare_pool() == []
     VM().start(alpha)
@@ -138,35 +132,28 @@ def test_twenty_hooks_at_once_make_one_pool(alpha):
     assert_right(alpha)
 
 
-# VM-FEX NICs that something else uses.
+# id: what makes something use a NIC, what ends that, what the hook says then, and the kernel to a macvtap
+ELSEWHERE = {
+    'bridge': (
+        'ip link set {} master ovirtmgmt',
+        'ip link set {} nomaster',
+        '{} is a port of ovirtmgmt',
+        'Device or resource busy',
+    ),
+    'macvtap': (
+        'ip link add macvtap9 index $((0xfffff)) link {} type macvtap mode passthru',
+        'ip link del macvtap9',
+        'macvtap9 is on {}',
+        'Invalid argument',
+    ),
+}
 
 
-def use_elsewhere(host, nic, by):
-    """Put a bridge or a macvtap on a NIC."""
-    if by == 'macvtap9':
-        index = str(256 * int(host.pid) + 255)
-        make = f'ip link add macvtap9 index {index} link {nic} type macvtap mode passthru'
-        host.run(*make.split())
-    else:
-        host.run('ip', 'link', 'set', nic, 'master', by)
-
-
-def free(host, nic, by):
-    host.run(*['ip', 'link', 'del', by] if by == 'macvtap9' else ['ip', 'link', 'set', nic, 'nomaster'])
-
-
-@pytest.mark.parametrize(
-    'by, fault, busy',
-    [
-        ('ovirtmgmt', '{} is a port of ovirtmgmt', 'Device or resource busy'),
-        ('macvtap9', 'macvtap9 is on {}', 'Invalid argument'),
-    ],
-    ids=['bridge', 'macvtap'],
-)
-def test_nic_that_something_else_uses_is_taken_last(alpha, by, fault, busy):
+@pytest.mark.parametrize('use, free, fault, busy', cases(ELSEWHERE))
+def test_nic_that_something_else_uses_is_taken_last(alpha, use, free, fault, busy):
     vm, late = VM(profiles=('P',)), ALPHA[1:] + ALPHA[:1]
     xml, _ = alpha.hook('before_vm_start', vm.xml, vm.vmfex)
-    use_elsewhere(alpha, 'eth3', by)
+    alpha.run('sh', '-c', use.format('eth3'))
     with pytest.raises(libvirt.libvirtError, match=busy):  # this is why
         alpha.conn.createXML(xml)
     assert 'direct-pool defined: ' + ', '.join(late) in vm.start(alpha)
@@ -174,16 +161,14 @@ def test_nic_that_something_else_uses_is_taken_last(alpha, by, fault, busy):
     assert_right(alpha, late)
     with pytest.raises(HookError, match='has 7 free NICs of 8, this VM needs 8: .*; ' + fault.format('eth3')):
         alpha.prepare_pool(big_vm(1))
-    free(alpha, 'eth3', by)
+    alpha.run('sh', '-c', free.format('eth3'))
     assert alpha.prepare_pool(big_vm(1)) == []  # at once
 
-    use_elsewhere(alpha, 'eth5', by)  # the next one of a pool in use
+    alpha.run('sh', '-c', use.format('eth5'))  # the next one of a pool in use
     with pytest.raises(HookError) as error:
         alpha.prepare_pool(VM(2))
     assert error.value.says('direct-pool would give VMs eth5, which is not a usable VM-FEX NIC; it can')
     assert str(error.value).endswith(f': migrate these VMs, then try again; {fault.format("eth5")}\n')
-    free(alpha, 'eth5', by)
-    VM(2).start(alpha)
 
 
 @pytest.mark.parametrize('lose', ['destroy', 'update'])
@@ -234,7 +219,7 @@ def test_test_says_what_would_happen_and_does_not_do_it(alpha):
     assert run_test(alpha, VM(profiles=()).xml)[1][-1] == 'NICs of direct-pool that this VM would take: 0'
     status, out, [line] = run_test(alpha, too_many.xml, too_many.vmfex)
     assert status == 2 and line.startswith('vmfex: direct-pool has 9 free NICs of 9, this VM needs 10: ')
-    use_elsewhere(alpha, 'eth5', 'ovirtmgmt')
+    alpha.run('ip', 'link', 'set', 'eth5', 'master', 'ovirtmgmt')
     assert 'not usable: eth5 is a port of ovirtmgmt' in run_test(alpha, vm.xml, vm.vmfex)[1]
     alpha.kill_libvirtd()  # which a VM without VM-FEX does not need
     assert run_test(alpha, VM(profiles=()).xml)[0] == 0

@@ -54,9 +54,7 @@ def test_vm_that_comes_while_the_pool_is_to_restart_is_not_disturbed(alpha):
     def undo():
         if bystander.on(alpha).isActive():
             bystander.on(alpha).destroy()
-        net = alpha.redefine_pool(ALPHA)
-        net.destroy()
-        net.create()
+        alpha.redefine_pool(ALPHA, restart=True)
 
     calls = alpha.calls_of_hook(vm)
     last_look = calls.index('destroy')  # counted from 1: the call before it
