@@ -8,7 +8,7 @@ import sys
 
 from tests.hook import TESTS
 from tests.vdsm_runner import PLAIN, find_vdsm, hook_environment
-from tests.xml_builders import OWN, alias_of, engine_nic_xml
+from tests.xml_builders import OWN, engine_nic_xml, metadata_of
 
 DRIVER = os.path.join(TESTS, 'lab', 'vdsm_driver.py')
 GREP = '/50_vmfex: rc=.* err=b.vmfex: '  # the pattern that the README gives to grep
@@ -80,28 +80,14 @@ class Vdsm:
         return subprocess.check_output(['grep', GREP, self.log_path], text=True).splitlines()
 
 
-DEVICE = """\
-<?xml version='1.0' encoding='UTF-8'?>
-<hotplug>
-  <devices>
-    {}
-  </devices>
-  <metadata xmlns:ovirt-vm="http://ovirt.org/vm/1.0">
-    <ovirt-vm:vm>
-      <ovirt-vm:device alias="{}" mac_address="{}">
-        <ovirt-vm:network>{}</ovirt-vm:network>
-        {}
-      </ovirt-vm:device>
-    </ovirt-vm:vm>
-  </metadata>
-</hotplug>
-"""
-
-
 def device_xml(mac, network='ovirtmgmt', own=None, **nic):
     """Return what the engine sends to plug, update or unplug a NIC."""
-    custom = OWN.format(own) if own else ''
-    return DEVICE.format(engine_nic_xml(mac, network, **nic), alias_of(mac), mac, network, custom)
+    metadata = f'<ovirt-vm:network>{network}</ovirt-vm:network>' + (OWN.format(own) if own else '')
+    return (
+        f'<hotplug><devices>{engine_nic_xml(mac, network, **nic)}</devices>'
+        '<metadata xmlns:ovirt-vm="http://ovirt.org/vm/1.0"><ovirt-vm:vm>'
+        f'{metadata_of(mac, metadata)}</ovirt-vm:vm></metadata></hotplug>'
+    )
 
 
 def vm_xml(vm):
