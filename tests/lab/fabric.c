@@ -23,9 +23,8 @@
  * Environment:
  *   FABRIC_INDEX  the first of 256 interface indexes for macvtap devices
  *   FABRIC        folder. "log" gets a line per request, fields separated by tabs: host, NIC (or PF/VF's
- *                 number), operation, port profile, VM's UUID, answer. These steer it:
- *                 "slow"    holds the seconds an association takes
- *                 "refuse"  holds a port profile to refuse, or * for all
+ *                 number), operation, port profile, VM's UUID, answer. "refuse" holds a port profile to
+ *                 refuse, or * for all
  *   FABRIC_HOST   the host's name in the log
  *   FABRIC_CHECKS the kernel's checks: A, AB, or empty for none
  */
@@ -44,7 +43,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 static const unsigned char IDLE[6] = {2, 0, 0, 0, 0, 0};
@@ -56,7 +54,6 @@ enum { SELF = -1 };
 struct port {
     int ifindex, vf;
     uint16_t response;
-    time_t done;
     int has_vm;
     unsigned char vm[16];
 };
@@ -82,18 +79,20 @@ static void path_in_fabric(const char *name, char *path, size_t size)
     snprintf(path, size, "%s/%s", getenv("FABRIC"), name);
 }
 
-static int steered(const char *name, char *value, size_t size)
+/* Whether an association with that port profile is to be refused. */
+static int is_refused(const char *profile)
 {
-    char path[4096];
+    char path[4096], refused[256];
 
-    path_in_fabric(name, path, sizeof path);
+    path_in_fabric("refuse", path, sizeof path);
     FILE *file = fopen(path, "re");
     if (!file)
         return 0;
-    int found = fgets(value, size, file) != NULL;
+    if (!fgets(refused, sizeof refused, file))
+        refused[0] = 0;
     fclose(file);
-    value[strcspn(value, "\n")] = 0;
-    return found;
+    refused[strcspn(refused, "\n")] = 0;
+    return !strcmp(refused, "*") || !strcmp(refused, profile);
 }
 
 static const char *const OPERATIONS[] = {
@@ -106,7 +105,7 @@ static const char *const OPERATIONS[] = {
 static void request(int ifindex, struct nlattr *asked)
 {
     struct nlattr *attrs[IFLA_PORT_MAX + 1];
-    char nic[IF_NAMESIZE + 12] = "?", value[256], vm[37] = "-", path[4096];
+    char nic[IF_NAMESIZE + 12] = "?", vm[37] = "-", path[4096];
     const char *profile = "-";
     const unsigned char *uuid = NULL;
 
@@ -126,15 +125,11 @@ static void request(int ifindex, struct nlattr *asked)
     if (vf != SELF)
         sprintf(nic + strlen(nic), "/%d", vf);
 
-    int associates = asked_for != PORT_REQUEST_DISASSOCIATE;
-    int refused = associates && steered("refuse", value, sizeof value) &&
-        (!strcmp(value, "*") || !strcmp(value, profile));
-    int slow = associates && steered("slow", value, sizeof value) ? atoi(value) : 0;
+    int refused = asked_for != PORT_REQUEST_DISASSOCIATE && is_refused(profile);
 
     pthread_mutex_lock(&lock);
     struct port *port = port_of(ifindex, vf);
     port->response = refused ? PORT_PROFILE_RESPONSE_ERROR : PORT_PROFILE_RESPONSE_SUCCESS;
-    port->done = time(NULL) + slow;
     port->has_vm = uuid != NULL;
     if (uuid)
         memcpy(port->vm, uuid, sizeof port->vm);
@@ -175,18 +170,6 @@ static int is_refused_by_kernel(struct nlmsghdr *header, const char *checks)
         nla_for_each_nested(attr, vfs, left)
             refused |= has_port_profile_of_wrong_size(attr);
     return refused && strchr(checks, 'B');
-}
-
-/* Put in what this machine's own kernel refuses by check A. */
-static void put_refused(struct nl_msg *msg)
-{
-    struct ifla_vf_mac mac = {.vf = -1};
-    struct nlattr *list = nla_nest_start(msg, IFLA_VFINFO_LIST);
-    struct nlattr *info = nla_nest_start(msg, IFLA_VF_INFO);
-
-    nla_put(msg, IFLA_VF_MAC, sizeof mac, &mac);
-    nla_nest_end(msg, info);
-    nla_nest_end(msg, list);
 }
 
 /* Take in the requests for a NIC, or for VFs of a PF. Returns whether there are any. */
@@ -241,11 +224,10 @@ int nl_send_auto_complete(struct nl_sock *sock, struct nl_msg *msg)
         return next(sock, msg);
 
     struct ifinfomsg *link = nlmsg_data(header);
-    struct ifinfomsg bare_link = {.ifi_family = AF_UNSPEC, .ifi_index = link->ifi_index};
+    /* The kernel refuses a message for no link, with EINVAL as well. */
+    struct ifinfomsg bare_link = {.ifi_family = AF_UNSPEC, .ifi_index = refused ? 0 : link->ifi_index};
     struct nl_msg *bare = nlmsg_alloc_simple(RTM_SETLINK, header->nlmsg_flags);
     nlmsg_append(bare, &bare_link, sizeof bare_link, NLMSG_ALIGNTO);
-    if (refused)
-        put_refused(bare);
     nlmsg_set_dst(bare, nlmsg_get_dst(msg));
     nlmsg_hdr(bare)->nlmsg_pid = header->nlmsg_pid;
     int sent = next(sock, bare);
@@ -274,8 +256,7 @@ static struct nl_msg *answer(struct nlmsghdr *header)
         if (port->vf != SELF && !vfs)
             vfs = nla_nest_start(msg, IFLA_VF_PORTS);
         nest = nla_nest_start(msg, port->vf == SELF ? IFLA_PORT_SELF : IFLA_VF_PORT);
-        nla_put_u16(msg, IFLA_PORT_RESPONSE,
-                    time(NULL) < port->done ? PORT_PROFILE_RESPONSE_INPROGRESS : port->response);
+        nla_put_u16(msg, IFLA_PORT_RESPONSE, port->response);
         if (port->vf != SELF)
             nla_put_u32(msg, IFLA_PORT_VF, port->vf);
         if (port->has_vm)

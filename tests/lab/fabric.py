@@ -57,10 +57,6 @@ class Fabric:
         """Start a new log."""
         self._set('log', None)
 
-    def be_slow(self, seconds):
-        """Take that long to associate; None: answer at once again."""
-        self._set('slow', seconds)
-
     def refuse(self, profile):
         """Refuse a port profile, '*' for all; None: accept all again."""
         self._set('refuse', profile)

@@ -31,7 +31,6 @@ Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric. Try:
   vm stop 1 beta
   cat $FABRIC/log               what the fabric was asked for
   echo Profile2 > $FABRIC/refuse      refuse a port profile; rm it to accept again
-  echo 5 > $FABRIC/slow               take 5 seconds for each
   echo 0x0043 > $ALPHA/eth5/device/device      eth5 of alpha is an ordinary vNIC now
   less $HOOK $HOOKS/vmfex/*     the hook; the hosts run it from there, so edit it and go on
 

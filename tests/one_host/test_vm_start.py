@@ -19,7 +19,6 @@ REFUSED = rows("libvirt's error")[-1]
 @ON_BOTH_KINDS
 def test_vm_starts_on_its_port_profiles_and_stops(fabric, alpha):
     vm = VM()
-    fabric.be_slow(1)
     vm.start(alpha)
     names = vm.vic_nics(alpha)
     assert names == dict(zip(vm.profiles, ('eth3', 'eth4')))
