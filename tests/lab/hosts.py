@@ -116,16 +116,12 @@ class Host:
         init = INIT.format(name=self.name, binds='\n'.join(binds))
         unshare = ['unshare', '--net', '--mount', '--uts', '--pid', '--fork', '--kill-child']
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        with contextlib.ExitStack() as stack:
-            process = subprocess.Popen([*unshare, 'sh', '-c', init], start_new_session=True, **pipes)
-            for end in process.wait, process.stdin.close, process.stdout.close:
-                stack.callback(end)
-            self.pid = process.stdout.readline().strip()
-            if process.stdout.readline() != 'ready\n':
-                raise RuntimeError(f'{self.name}: no namespaces')
-            self._add_nics('eth0')
-            self.start_libvirtd()
-            self._stack = stack.pop_all()
+        self._init = subprocess.Popen([*unshare, 'sh', '-c', init], start_new_session=True, **pipes)
+        self.pid = self._init.stdout.readline().strip()
+        if self._init.stdout.readline() != 'ready\n':
+            raise RuntimeError(f'{self.name}: no namespaces')
+        self._add_nics('eth0')
+        self.start_libvirtd()
         return self
 
     def __exit__(self, *exc):
@@ -134,7 +130,8 @@ class Host:
             atexit.register(shutil.rmtree, os.path.dirname(CAPABILITIES[0]))
             shutil.copytree(self.path(CACHE), CAPABILITIES[0])
         self.close_connection()
-        self._stack.close()
+        with self._init:  # ends it: closes its pipes, and waits
+            pass
 
     # NICs
 
