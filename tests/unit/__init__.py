@@ -16,8 +16,3 @@ def refused(says):
     line = str(refusal.value)
     assert says in line and line.isprintable() and len(line) < 300
     check_stderr(f'vmfex: {line}', failed=True)
-
-
-def cases(table):
-    """Return the arguments of parametrize, of a dict of id to values."""
-    return [pytest.param(*values, id=name) for name, values in table.items()]
