@@ -69,7 +69,7 @@ check: deps lint ## run all tests, as root; installs what they need
 
 unit: ## run the tests that need neither root nor libvirt, in seconds; installs nothing
 	@$(PYTHON) -c 'import pytest' 2>/dev/null || \
-	    { echo "make unit: pytest is missing, install python3-pytest (and python3-hypothesis)"; exit 1; } >&2
+	    { echo "make unit: pytest is missing, install python3-pytest"; exit 1; } >&2
 	$(PYTHON) -m pytest tests/unit
 
 vic: ## run VMs on the real enic driver and an emulated VIC, as root; needs QEMU 10.1
@@ -96,7 +96,7 @@ lint: build/venv ## check the style
 	build/venv/bin/vermin --quiet --no-tips --target=3.6- --violations hooks/before_vm_start/50_vmfex hooks/vmfex
 
 clean: ## remove what was built
-	rm -rf build rpmbuild dist *.egg-info $(NAME)-*.tar.gz .pytest_cache .hypothesis .ruff_cache
+	rm -rf build rpmbuild dist *.egg-info $(NAME)-*.tar.gz .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 deps:

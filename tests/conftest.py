@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from tests import messages, vdsm_runner
-from tests.hook import HOOKS, INSTALLED, TESTS, TREE
+from tests.hook import INSTALLED, TESTS, TREE
 
 
 def pytest_report_header(config):
@@ -21,18 +21,6 @@ def domain_of_the_engine():
     """A whole domain as the engine sends it, with NICs of all kinds."""
     with open(os.path.join(TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
         return f.read()
-
-
-@pytest.fixture
-def run_hook():
-    """Calls the hooks of a hook point as VDSM does. Returns the XML and the log, or raises."""
-
-    def run(point, xml, vmfex=None, **kwargs):
-        kwargs.setdefault('vdsm', vdsm_runner.find_vdsm())
-        custom = {} if vmfex is None else {'vmfex': vmfex}
-        return vdsm_runner.run_hooks(os.path.join(HOOKS, point), xml, custom, **kwargs)
-
-    return run
 
 
 # Below: real libvirtds. They need root, and their modules are only imported where they are used.

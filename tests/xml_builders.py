@@ -41,9 +41,6 @@ def metadata_of(mac, children):
     return f'<ovirt-vm:device alias="{alias_of(mac)}" mac_address="{mac}">{children}</ovirt-vm:device>'
 
 
-device_xml = metadata_of  # for tests/lab/vm.py
-
-
 def alias_of(mac):
     return f'ua-{uuid.uuid5(uuid.NAMESPACE_OID, mac)}'
 

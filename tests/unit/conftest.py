@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-import functools
+import os
 import sys
 
 import pytest
 
+from tests.hook import HOOKS
+from tests.vdsm_runner import find_vdsm, run_hooks
+
 
 @pytest.fixture
-def run_hook(run_hook):
-    """Calls the hooks of a hook point as that of tests/conftest.py does, but on this interpreter."""
-    return functools.partial(run_hook, command=[sys.executable])
+def run_hook():
+    """Calls the hooks of a hook point as VDSM does, on this interpreter. Returns the XML and the log."""
+    vdsm_here = find_vdsm()
+
+    def run(point, xml, vmfex=None, vdsm=vdsm_here, **environment):
+        custom = environment if vmfex is None else {'vmfex': vmfex, **environment}
+        return run_hooks(os.path.join(HOOKS, point), xml, custom, command=[sys.executable], vdsm=vdsm)
+
+    return run

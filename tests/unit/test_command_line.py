@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line, as far as no libvirt is asked; tests/one_host has the rest."""
 
+import difflib
 import os
 import re
 import subprocess
@@ -10,136 +12,135 @@ import pytest
 
 from tests.hook import HOOK
 from tests.messages import check_stderr
+from tests.unit import refused
+from tests.vdsm_runner import PLAIN
 from tests.xml_builders import domain_xml, nic_xml, pool_nic_xml
+from vmfex.elements import read_xml
 
 A = '00:1a:4a:16:01:51'
 NIC = nic_xml(A, source='<source bridge="b\u00fcro"/>')
-DOMAIN = domain_xml(f'\n{NIC}\n')
 PROPERTY = f"{{'{A}':'P1'}}"
-# What comes last where there is no VDSM, and perhaps no libvirt; tests/one_host has the rest.
-NO_VDSM = [
-    f"vmfex: No module named '{name}': this runs on an oVirt host, with VDSM and libvirt's Python binding\n"
-    for name in ('libvirt', 'vdsm')
-]
+# A user who may not use libvirt.
+LIBVIRT = """\
+def registerErrorHandler(function, context): pass
+def open(uri): raise PermissionError(13, 'Permission denied', '/password')
+libvirtError = RuntimeError
+"""
+DENIED = "[Errno 13] Permission denied: '/password': check that "
 
 
 @pytest.fixture
 def call(tmpdir):
-    """Calls the hook on the command line, without VDSM. Returns its exit status, stdout and stderr."""
+    """
+    Calls the hook on the command line. Returns its stdout, as bytes, and checks its stderr: it fails with
+    one line, which begins with that error, if the test names one.
+    """
+    tmpdir.join('libvirt.py').write(LIBVIRT)
+    path = f'{tmpdir}:{PLAIN}:{PLAIN}/vdsm/hook'
 
-    def call(*args, vmfex=None, locale='C.UTF-8', **kwargs):
-        env = {'PATH': os.environ['PATH'], 'PYTHONPATH': str(tmpdir), 'LC_ALL': locale}
-        if vmfex is not None:
-            env['vmfex'] = vmfex
-        kwargs = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'encoding': 'utf-8', **kwargs}
-        done = subprocess.run([sys.executable, HOOK, *args], env=env, **kwargs)
-        if kwargs['encoding']:
-            check_stderr(done.stderr, done.returncode != 0)
-        return done.returncode, done.stdout, done.stderr
+    def call(*args, error='', locale='C.UTF-8', stdout=subprocess.PIPE, env=None, **kwargs):
+        env = {'PATH': os.environ['PATH'], 'PYTHONPATH': path, 'LC_ALL': locale, **(env or {})}
+        command = [sys.executable, HOOK, *args]
+        done = subprocess.run(command, env=env, stdout=stdout, stderr=subprocess.PIPE, **kwargs)
+        assert done.returncode == (2 if error else 0)
+        line = done.stderr.decode('utf-8', 'backslashreplace')
+        check_stderr(line, failed=bool(error))
+        if error:
+            assert line.startswith(f'vmfex: {error}') and line.count('\n') == 1
+        else:
+            assert line == ''
+        return done.stdout
 
     return call
 
 
 @pytest.fixture
 def domain(tmpdir):
-    """The path of a file with a domain."""
-    path = tmpdir.join('domain.xml')
-    path.write_text(DOMAIN, 'utf-8')
-    return str(path)
+    """A file with a domain."""
+    tmpdir.join('domain.xml').write_text(domain_xml(f'\n{NIC}\n'), 'utf-8')
+    return tmpdir.join('domain.xml')
 
 
 def test_help_is_the_manual(call):
-    status, out, err = call('--help')
-    assert (status, err) == (0, '')
-    assert 'vmfex={' in out and '--test' in out
+    out = call('--help')
+    assert b'vmfex={' in out and b'--test' in out
 
 
 def test_test_shows_the_effect_on_a_sample_and_the_host(call):
-    status, out, err = call('--test')
-    assert status == 2 and err in NO_VDSM
-    assert '-  <source bridge="ovirtmgmt"/>\n' in out and '+  <source network="direct-pool"/>\n' in out
-    assert 'VM-FEX NICs of this host: ' in out
+    out = call('--test', error=DENIED)
+    assert b'-  <source bridge="ovirtmgmt"/>\n' in out and b'+  <source network="direct-pool"/>\n' in out
+    assert b'VM-FEX NICs of this host: ' in out
 
 
-def test_test_shows_the_effect_to_a_user_who_may_not_use_libvirt(call, tmpdir):
-    tmpdir.join('libvirt.py').write('def registerErrorHandler(f, ctx): pass\nlibvirtError = RuntimeError')
-    password = "def get(killOnFailure):\n    raise PermissionError(13, 'Permission denied', '/password')"
-    tmpdir.mkdir('vdsm').mkdir('common').join('libvirtconnection.py').write(password)
-    status, out, err = call('--test')
-    assert status == 2 and err.startswith("vmfex: [Errno 13] Permission denied: '/password': check that")
-    assert '+  <source network="direct-pool"/>' in out and 'VM-FEX NICs of this host: ' in out
-
-
-@pytest.mark.parametrize('locale', ['C', 'POSIX', 'C.UTF-8'])
+@pytest.mark.parametrize('locale', ['C', 'C.UTF-8'])
 @pytest.mark.parametrize('stdin', [True, False], ids=['stdin', 'file'])
-def test_test_shows_the_change_of_a_domain_alone_and_leaves_its_file(call, tmpdir, domain, stdin, locale):
-    with open(domain) as f:
-        args = '--test', '-' if stdin else domain
-        status, out, err = call(*args, stdin=f, vmfex=PROPERTY, locale=locale)
-    assert status == 2 and err in NO_VDSM
+def test_test_shows_the_change_of_a_domain_and_leaves_its_file(call, domain, stdin, locale):
+    before = domain.read_text('utf-8')
+    with domain.open() as file:
+        args = '--test', '-' if stdin else str(domain)
+        out = call(*args, error=DENIED, stdin=file, env={'vmfex': PROPERTY}, locale=locale).decode()
     assert f'would log: vmfex: NIC {A} moved from b\u00fcro to port profile P1\n' in out
-    changes = [line for line in out.splitlines() if line[0] in '+-' and line[:3] not in ('+++', '---')]
-    before, after = (
+    old, new = (
         minidom.parseString(domain_xml(nic)).toprettyxml(indent='  ').splitlines()
         for nic in (NIC, pool_nic_xml(A, 'P1'))
     )
-    assert set(changes) == {
-        *('-' + line for line in before if line not in after),
-        *('+' + line for line in after if line not in before),
-    }
-    assert tmpdir.join('domain.xml').read_text('utf-8') == DOMAIN and os.listdir(str(tmpdir)) == [
-        'domain.xml'
-    ]
+    diff = difflib.unified_diff(old, new, 'as it is', 'as it would start', lineterm='')
+    assert '\n'.join(diff) in out
+    assert domain.read_text('utf-8') == before
+
+
+def test_value_of_a_vnic_profile_is_taken_for_all_bridge_nics(call, domain):
+    others = nic_xml('00:1a:4a:16:01:52'), nic_xml('00:1a:4a:16:01:53', type='hostdev')
+    domain.write(domain_xml(nic_xml(A), *others))
+    for args, moved in (['--test', str(domain)], 2), (['--test'], 1):
+        out = call(*args, error=DENIED, env={'vmfex': 'P2'})
+        assert len(re.findall(b'\nwould log: vmfex: NIC .* to port profile P2', out)) == moved
 
 
 @pytest.mark.parametrize(
-    'args, vmfex, out, says',
+    'args, env, out, error',
     [
-        (['--test', '-'], PROPERTY, '', "the XML of the VM can't be read: no element found"),
-        (['--test', '/nowhere/domain.xml'], '', '', '[Errno 2] No such file or directory'),
-        (['--test', '-', '-'], '', '', 'unknown arguments'),
-        (['--tset'], '', '', 'unknown arguments'),
-        ([''], '', '', 'unknown arguments'),
-        ([], PROPERTY, '', 'only VDSM can call this'),
-        ([], None, '', 'only VDSM can call this'),
+        (['--test', '-'], {}, b'', "the XML of the VM can't be read: no element found"),
+        (['--test', '/nowhere/domain.xml'], {}, b'', '[Errno 2] No such file or directory'),
+        (['--test', '-', '-'], {}, b'', 'unknown arguments'),
+        (['--tset'], {}, b'', 'unknown arguments'),
+        ([''], {}, b'', 'unknown arguments'),
+        # As VDSM calls it, or not quite.
+        ([], {'vmfex': PROPERTY}, b'', 'only VDSM can call this'),
+        ([], {}, b'', 'only VDSM can call this'),
+        ([], {'_hook_domxml': '/nowhere'}, b'', "[Errno 2] No such file or directory: '/nowhere'"),
         # A VM that would be refused.
-        (['--test'], 'a&b', 'vmfex=a&b\n', f'custom property vmfex of the vNIC profile of NIC {A}: '),
-        (['--test'], '{', 'vmfex={\n', 'custom property vmfex is not a dictionary: '),
+        (
+            ['--test'],
+            {'vmfex': 'a&b'},
+            b'vmfex=a&b\n',
+            f'custom property vmfex of the vNIC profile of NIC {A}: ',
+        ),
+        (['--test'], {'vmfex': '{'}, b'vmfex={\n', 'custom property vmfex is not a dictionary: '),
     ],
 )
-def test_mistake_is_one_line(call, args, vmfex, out, says):
-    status, shown, err = call(*args, vmfex=vmfex, stdin=subprocess.DEVNULL)
-    assert (status, shown) == (2, out)
-    assert err.startswith('vmfex: ' + says) and err.count('\n') == 1
+def test_mistake_is_one_line(call, args, env, out, error):
+    assert call(*args, error=error, env=env, stdin=subprocess.DEVNULL) == out
+
+
+@pytest.mark.parametrize('encoding', ['nothing', 'utf-7'])
+def test_xml_in_no_known_encoding_is_refused(encoding):
+    with refused('; look'):
+        read_xml('look', minidom.parseString, f'<?xml version="1.0" encoding="{encoding}"?><a/>'.encode())
 
 
 @pytest.mark.parametrize('locale', ['C', 'C.UTF-8'])
 @pytest.mark.parametrize('value', [b"{'\xe2\x80\x98':'P'}", b'\xff'])
 def test_value_that_does_not_fit_the_locale_is_one_line(call, value, locale):
-    status, out, err = call('--test', vmfex=value, locale=locale, encoding=None)
-    assert status == 2 and out == b'vmfex=' + value + b'\n'
-    assert err.startswith(b'vmfex: custom property vmfex') and err.count(b'\n') == 1
+    out = call('--test', error='custom property vmfex', env={'vmfex': value}, locale=locale)
+    assert out == b'vmfex=' + value + b'\n'
 
 
-def test_value_of_a_vnic_profile_is_taken_for_all_bridge_nics(call, tmpdir):
-    others = nic_xml('00:1a:4a:16:01:52'), nic_xml('00:1a:4a:16:01:53', type='hostdev')
-    tmpdir.join('domain.xml').write(domain_xml(nic_xml(A), *others))
-    for args, moved in (['--test', str(tmpdir.join('domain.xml'))], 2), (['--test'], 1):
-        status, out, err = call(*args, vmfex='P2')
-        assert status == 2 and err in NO_VDSM
-        assert len(re.findall('^would log: vmfex: NIC .* to port profile P2', out, re.MULTILINE)) == moved
-
-
-@pytest.mark.parametrize('arg', ['--test', '--help'])
-def test_stdout_that_takes_nothing_is_one_line(call, arg):
+def test_stdin_or_stdout_that_is_closed_or_takes_nothing_is_one_line(call):
+    for stream in 0, 1:
+        call('--help', error='stdin or stdout is closed: ', preexec_fn=lambda stream=stream: os.close(stream))
     reader, pipe = os.pipe()
     os.close(reader)
     with open('/dev/full', 'wb') as full, open(pipe, 'wb') as broken:
-        for stdout, says in (
-            ({'preexec_fn': lambda: os.close(0)}, 'stdin or stdout is closed: '),
-            ({'preexec_fn': lambda: os.close(1)}, 'stdin or stdout is closed: '),
-            ({'stdout': full}, "stdout can't be written (No space left on device): "),
-            ({'stdout': broken}, "stdout can't be written (Broken pipe): "),
-        ):
-            status, _, err = call(arg, **stdout)
-            assert status == 2 and err.startswith('vmfex: ' + says) and err.count('\n') == 1
+        call('--help', error="stdout can't be written (No space left on device): ", stdout=full)
+        call('--test', error="stdout can't be written (Broken pipe): ", stdout=broken)

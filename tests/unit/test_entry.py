@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""before_vm_start/50_vmfex: whom it sends away at once, and what it needs to go on."""
+"""before_vm_start/50_vmfex as VDSM calls it: whom it sends away, and what it says if it fails."""
 
 import os
 import re
@@ -10,11 +10,27 @@ import sys
 import pytest
 
 from tests.hook import HOOK, HOOKS, TREE
-from tests.vdsm_runner import HookError
+from tests.vdsm_runner import PLAIN, HookError
 from tests.xml_builders import domain_xml, nic_xml
 from vmfex.hook_points import HOOK_POINTS
 
 DOMAIN = domain_xml(nic_xml('00:1a:4a:16:01:51'))
+LATIN1 = DOMAIN.replace('ovirtmgmt', 'b\u00fcro').encode('latin-1')
+PROPERTY = "{'00:1a:4a:16:01:51':'P'}"
+UNREADABLE = "the XML of the VM can't be read: "
+
+
+@pytest.fixture
+def fails(run_hook):
+    """Runs the hook, and checks that it fails with one line that begins so and leaves the XML as it was."""
+
+    def fails(says, xml=DOMAIN, vmfex=PROPERTY, point='before_vm_start', **kwargs):
+        with pytest.raises(HookError) as error:
+            run_hook(point, xml, vmfex, **kwargs)
+        assert error.value.says(says)
+        assert (error.value.status, error.value.xml) == (2, xml)
+
+    return fails
 
 
 def test_hook_points_are_links_to_the_entry_which_alone_is_executable():
@@ -32,20 +48,44 @@ def test_vm_without_vmfex_needs_neither_xml_nor_vdsm(run_hook, point, value, tmp
     assert run_hook(point, 'not XML', value, vdsm=str(tmpdir)) == ('not XML', '')
 
 
-@pytest.mark.parametrize(
-    'point, xml, value',
-    [
-        ('before_vm_start', 'not XML', "{'00:1a:4a:16:01:51':'P'}"),
-        ('before_vm_start', 'not XML, with vmfex in it', None),
-        ('before_vm_migrate_destination', 'not XML, with direct-pool in it', None),
-        ('before_vm_dehibernate', 'not XML, with direct-pool in it', None),
-        ('before_nic_hotplug', 'not XML', 'P'),
-        ('before_update_device', 'not XML', None),
-    ],
-)
-def test_vm_that_may_have_to_do_with_vmfex_is_looked_at(run_hook, point, xml, value):
-    with pytest.raises(HookError, match="^vmfex: the XML of the VM can't be read"):
-        run_hook(point, xml, value)
+# id: (hook point, XML, property)
+LOOKED_AT = {
+    'property': ('before_vm_start', 'not XML', PROPERTY),
+    'own': ('before_vm_start', 'not XML, with vmfex in it', None),
+    'arrives': ('before_vm_migrate_destination', 'not XML, with direct-pool in it', None),
+    'update': ('before_update_device', 'not XML', None),
+    'not-utf-8': ('before_vm_start', LATIN1, PROPERTY),
+}
+
+
+@pytest.mark.parametrize('point, xml, value', LOOKED_AT.values(), ids=LOOKED_AT)
+def test_xml_that_may_have_to_do_with_vmfex_is_read(fails, point, xml, value):
+    fails(UNREADABLE, xml, value, point)
+
+
+def test_letter_with_accent_in_the_line_does_no_harm(fails):
+    fails('custom property vmfex of the VM, for ', vmfex=PROPERTY.replace('P', 'caf\u00e9'))
+
+
+def test_link_in_another_hook_point_is_refused(run_hook, fails, tmpdir):
+    point = tmpdir.mkdir('before_vm_pause')
+    point.join('50_vmfex').mksymlinkto(HOOK)
+    fails('only VDSM can call this', point=str(point))
+    assert run_hook(str(point), DOMAIN) == (DOMAIN, '')
+
+
+def test_host_without_vdsm_or_libvirts_python_binding_is_one_line(fails, tmpdir):
+    fails("No module named 'hooking': this runs on an oVirt host", vdsm=str(tmpdir))
+    tmpdir.join('libvirt.py').write('raise ImportError("No module named libvirt")')
+    fails('No module named libvirt: this runs on an oVirt host', PYTHONPATH=str(tmpdir))
+
+
+def test_bug_is_one_line_and_then_the_traceback(run_hook, tmpdir):
+    tmpdir.join('libvirt.py').write('def registerErrorHandler(function, context): 1 // 0')
+    with pytest.raises(HookError, match='^vmfex: this is a bug, please report it .*:\nTraceback') as error:
+        run_hook('before_vm_start', DOMAIN, PROPERTY, vdsm=PLAIN, PYTHONPATH=str(tmpdir))
+    assert str(error.value).splitlines()[-1].startswith('ZeroDivisionError')
+    assert (error.value.status, error.value.xml) == (2, DOMAIN)
 
 
 @pytest.fixture
@@ -55,15 +95,12 @@ def installed(tmpdir):
     return tmpdir.join('hooks')
 
 
-@pytest.mark.parametrize('pool', [None, 'def', 'x = y'], ids=['module-gone', 'syntax', 'name'])
-def test_broken_installation_is_one_line_that_says_so(run_hook, installed, pool):
+@pytest.mark.parametrize('pool', [None, 'def'], ids=['module-gone', 'syntax'])
+def test_broken_installation_is_one_line_that_says_so(fails, installed, pool):
     installed.join('vmfex', 'pool.py').remove()
     if pool:
         installed.join('vmfex', 'pool.py').write(pool)
-    with pytest.raises(HookError) as error:
-        run_hook(str(installed.join('before_vm_migrate_destination')), DOMAIN, "{'00:1a:4a:16:01:51':'P'}")
-    assert error.value.says("the hook's installation is broken (")
-    assert str(error.value).endswith('reinstall vdsm-hook-vmfex\n') and error.value.status == 2
+    fails("the hook's installation is broken (", point=str(installed.join('before_vm_start')))
 
 
 def test_domain_without_changes_and_compiled_modules_are_not_written(run_hook, installed):
