@@ -13,7 +13,6 @@ from tests.lab.hosts import ALPHA
 from tests.lab.networks import network_xml
 from tests.lab.vm import VM
 from tests.messages import check_stderr
-from tests.unit import cases
 from tests.vdsm_runner import HookError, hook_environment
 
 DEFINED = 'vmfex: direct-pool defined: ' + ', '.join(ALPHA)
@@ -149,7 +148,7 @@ ELSEWHERE = {
 }
 
 
-@pytest.mark.parametrize('use, free, fault, busy', cases(ELSEWHERE))
+@pytest.mark.parametrize('use, free, fault, busy', ELSEWHERE.values(), ids=ELSEWHERE)
 def test_nic_that_something_else_uses_is_taken_last(alpha, use, free, fault, busy):
     vm, late = VM(profiles=('P',)), ALPHA[1:] + ALPHA[:1]
     xml, _ = alpha.hook('before_vm_start', vm.xml, vm.vmfex)
