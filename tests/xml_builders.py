@@ -54,6 +54,13 @@ def engine_nic_xml(mac, bridge='ovirtmgmt', link='up', extra='', type='bridge'):
     return nic_xml(mac, children, type, f'<source bridge="{bridge}"/>')
 
 
+def network_xml(nics, mode='passthrough', settings=''):
+    """Return a definition of direct-pool with these NICs, and with other elements."""
+    interfaces = ''.join(f'<interface dev="{nic}"/>' for nic in nics)
+    forward = f'<forward mode="{mode}">{interfaces}</forward>'
+    return f'<network><name>direct-pool</name>{forward}{settings}</network>'
+
+
 def same(xml, other):
     """Tell whether two texts are the same XML, but for what a parser does not see."""
     return minidom.parseString(xml).toxml() == minidom.parseString(other).toxml()

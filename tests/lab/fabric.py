@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The fabric of a lab: fabric.c, its log and its switches."""
+"""The fabric of a lab: fabric.c, its log and its switch."""
 
 import collections
 import os
@@ -7,6 +7,7 @@ import shlex
 import subprocess
 
 from tests.hook import TREE
+from tests.lab.sysfs import write
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fabric.c')
 PORT_PROFILE = 'libvmfex-port-profile.so'
@@ -31,19 +32,17 @@ def compile_fabric(library):
 
 
 class Fabric:
-    """A fabric: its log and its switches are files in a new folder."""
+    """A fabric: its log and its switch are files in a new folder."""
 
     def __init__(self, folder):
         self.folder = folder
         os.makedirs(folder)
+        self.forget()
 
     def requests(self, **fields):
         """Return the requests so far, in order, that have these values in these fields."""
-        try:
-            with open(os.path.join(self.folder, 'log')) as log:
-                requests = [Request(*line.rstrip('\n').split('\t')) for line in log]
-        except FileNotFoundError:
-            return []
+        with open(os.path.join(self.folder, 'log')) as log:
+            requests = [Request(*line.rstrip('\n').split('\t')) for line in log]
         return [request for request in requests if fields.items() <= request._asdict().items()]
 
     def ports(self, host, operation):
@@ -55,16 +54,8 @@ class Fabric:
 
     def forget(self):
         """Start a new log."""
-        self._set('log', None)
+        write(os.path.join(self.folder, 'log'), '')
 
     def refuse(self, profile):
-        """Refuse a port profile, '*' for all; None: accept all again."""
-        self._set('refuse', profile)
-
-    def _set(self, name, value):
-        path = os.path.join(self.folder, name)
-        if value is not None:
-            with open(path, 'w') as f:
-                f.write(str(value))
-        elif os.path.exists(path):
-            os.unlink(path)
+        """Refuse a port profile, '*' for all; '': accept all again."""
+        write(os.path.join(self.folder, 'refuse'), profile)

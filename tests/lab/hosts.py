@@ -21,10 +21,10 @@ from xml.etree import ElementTree
 import libvirt
 
 from tests.lab.fabric import PORT_PROFILE, Fabric
-from tests.lab.networks import network_xml
 from tests.lab.sysfs import DYNAMIC_VNIC, VF, VNIC, Sysfs, write
 from tests.lab.vm import VM
 from tests.vdsm_runner import find_vdsm, run_hooks
+from tests.xml_builders import network_xml
 
 # The NICs have other names on each host: eth3 to eth11, eth13 to eth21, ...
 NAMES = ('alpha', 'beta', 'gamma', 'delta')
@@ -98,7 +98,7 @@ class Host:
         self.checks = 'A' if kind == EL9_VFS else 'AB'
         self.port_profile = kind != EL9_VFS
         self.libvirtd = None
-        self._conn = None
+        self.conn = None  # a connection to its libvirt
         self._peers = itertools.count()
 
     def path(self, path):
@@ -129,7 +129,7 @@ class Host:
             CAPABILITIES.append(os.path.join(tempfile.mkdtemp(prefix='vmfex-capabilities-'), 'qemu'))
             atexit.register(shutil.rmtree, os.path.dirname(CAPABILITIES[0]))
             shutil.copytree(self.path(CACHE), CAPABILITIES[0])
-        self.close_connection()
+        self.conn = None  # closed, once nobody has its domains
         with self._init:  # ends it: closes its pipes, and waits
             pass
 
@@ -252,10 +252,11 @@ class Host:
             while b'READY=1' not in ready.recv(4096):
                 pass
         os.unlink(self.path('/run/ready'))
+        self.conn = libvirt.open('qemu+unix:///system?socket=' + self.path('/run/libvirt/libvirt-sock'))
 
     def kill_libvirtd(self, signal='KILL'):
         """End libvirtd; the VMs run on."""
-        self.close_connection()
+        self.conn = None
         self.run('pkill', '-' + signal, '-x', 'libvirtd')
         self.libvirtd.wait()
 
@@ -278,13 +279,6 @@ class Host:
     def restart_libvirtd(self):
         self.kill_libvirtd('TERM')
         self.start_libvirtd()
-
-    @property
-    def conn(self):
-        """A connection to the host's libvirt."""
-        if self._conn is None:
-            self._conn = libvirt.open('qemu+unix:///system?socket=' + self.path('/run/libvirt/libvirt-sock'))
-        return self._conn
 
     @property
     def net(self):
@@ -314,12 +308,6 @@ class Host:
     def next_pool_nics(self):
         """Return the NICs of direct-pool's persistent definition, a list of names."""
         return list(self.pool_nics(libvirt.VIR_NETWORK_XML_INACTIVE))
-
-    def close_connection(self):
-        if self._conn is not None:
-            with contextlib.suppress(libvirt.libvirtError):
-                self._conn.close()
-            self._conn = None
 
 
 @contextlib.contextmanager

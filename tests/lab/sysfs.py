@@ -58,7 +58,5 @@ class Sysfs:
 
 
 def write(path, text):
-    # In one call, and in place, so that a hook never reads half a value.
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-    os.write(fd, (text + '\n').encode())
-    os.close(fd)
+    with open(path, 'w') as f:
+        f.write(text)

@@ -4,9 +4,9 @@
 import pytest
 
 from tests.lab.hosts import ALPHA
-from tests.lab.networks import network_xml
 from tests.lab.vm import VM
 from tests.vdsm_runner import PLAIN, HookError
+from tests.xml_builders import network_xml
 
 KILL_LIBVIRTD = 'kill -KILL $(cat /run/libvirtd.pid)'
 KILL_HOOK = 'kill -KILL $PPID'
@@ -63,7 +63,6 @@ def test_next_start_is_right_after_a_kill_before_any_call(alpha, state, fault):
             assert fault == KILL_HOOK or e.says('libvirt failed: ') and e.status == 2
         if fault == KILL_LIBVIRTD:
             alpha.libvirtd.wait(60)
-            alpha.close_connection()
             alpha.start_libvirtd()
 
         assert alpha.hook('before_vm_start', vm.xml, vm.vmfex)[0] == moved

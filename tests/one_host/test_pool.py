@@ -10,10 +10,10 @@ import pytest
 
 from tests.hook import HOOK
 from tests.lab.hosts import ALPHA
-from tests.lab.networks import network_xml
 from tests.lab.vm import VM
 from tests.messages import check_stderr
 from tests.vdsm_runner import HookError, hook_environment
+from tests.xml_builders import network_xml
 
 DEFINED = 'vmfex: direct-pool defined: ' + ', '.join(ALPHA)
 NEXT = 'vmfex: direct-pool defined, for its next start, as VMs are on it: '

@@ -102,7 +102,7 @@ def test_refused_profile_stops_the_start_with_libvirts_message(fabric, alpha):
     answers = [(request.profile, request.answer) for request in fabric.requests(operation='ASSOCIATE')]
     assert answers == [('Profile1', 'success'), ('Profile2', 'refused')]
     assert set(alpha.pool_nics().values()) == {0}
-    fabric.refuse(None)
+    fabric.refuse('')
     vm.start(alpha)
 
 

@@ -5,10 +5,9 @@ import libvirt
 import pytest
 
 from tests.lab.kinds import ON_ALL_PAIRS, ON_BOTH_KINDS
-from tests.lab.networks import network_xml
 from tests.lab.vm import VM
 from tests.vdsm_runner import HookError
-from tests.xml_builders import PLUGGED, UNFIT, engine_nic_xml
+from tests.xml_builders import PLUGGED, UNFIT, engine_nic_xml, network_xml
 
 
 @ON_ALL_PAIRS
@@ -99,6 +98,6 @@ def test_refused_profile_costs_neither_host_a_nic(fabric, alpha, beta):
         alpha.restart_libvirtd()
         beta.restart_libvirtd()
     assert moves.runs_on(alpha) and PLUGGED not in runs.nics(alpha)
-    fabric.refuse(None)
+    fabric.refuse('')
     moves.migrate(alpha, beta)
     assert list(moves.vic_nics(beta).values()) == ['eth14']

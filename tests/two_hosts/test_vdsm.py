@@ -12,11 +12,10 @@ import libvirt
 import pytest
 
 from tests.lab import guest
-from tests.lab.networks import network_xml
 from tests.lab.real_vdsm import Vdsm, VdsmError, device_xml, vm_xml, why_not
 from tests.lab.vm import VM
 from tests.vdsm_runner import run_hooks
-from tests.xml_builders import MIRRORING, PLUGGED, UNFIT
+from tests.xml_builders import MIRRORING, PLUGGED, UNFIT, network_xml
 from vmfex.hook_points import HOOK_POINTS
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())

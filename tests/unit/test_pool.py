@@ -3,9 +3,8 @@
 
 import pytest
 
-from tests.lab.networks import network_xml
 from tests.unit import refused
-from tests.xml_builders import same
+from tests.xml_builders import network_xml, same
 from vmfex.host import HostNICs
 from vmfex.pool import NO_POOL, Network, Pool, definition, parse_network, plan
 
@@ -129,7 +128,7 @@ def test_definition_has_the_nics_in_their_order_and_the_uuid_that_there_was():
     ],
 )
 def test_live_network_is_read_with_its_connections_and_what_is_not_ours(part, becomes, foreign):
-    xml = network_xml(NICS).replace("'eth4'", "'eth4' connections='1'").replace(part, becomes)
+    xml = network_xml(NICS).replace('"eth4"', '"eth4" connections="1"').replace(part, becomes)
     assert parse_network(xml) == network(used=['eth4'], foreign=foreign)
     assert list(parse_network(xml).nics) == NICS
 
