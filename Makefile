@@ -84,8 +84,8 @@ demo: ## show the hook at work on a sample VM and an example host, as root
 	@tests/install-deps demo
 	@unshare --mount $(PYTHON) -m tests.demo
 
-lab: deps ## give a shell in a running lab of two hosts on a fabric, as root; KIND=vfs: SR-IOV hosts
-	@$(PYTHON) -m tests.lab.shell
+lab: deps ## give a Python prompt in a running lab of two hosts on a fabric, as root; KIND=vfs: SR-IOV hosts
+	@$(PYTHON) -m tests.lab.prompt
 
 bench: deps ## measure what the hook costs, as root
 	@$(PYTHON) -m tests.bench

@@ -90,32 +90,30 @@ def test_machine_whose_own_libvirtd_runs_is_left_alone(script, alpha):
 
 
 # What is typed, and what it shows.
-SHELL = [
-    ('vm start 1 alpha', 'vmfex: direct-pool started\n'),
-    ('alpha virsh -q list --name', 'vm1\n'),
-    ('vm migrate 1 alpha beta', 'vmfex: direct-pool started\n'),
-    ('vm link 1 beta down', 'has link down'),
-    ('vm plug 1 beta', 'port profile Plugged'),
-    ('vm suspend 1 beta', 'done\n'),
-    ('beta virsh net-destroy direct-pool', 'destroyed'),
-    ('vm resume 1 beta', 'vmfex: direct-pool started\n'),
-    ('cut -f 1-4 $FABRIC/log', 'beta\tenp6s0f0/1\tASSOCIATE\tPlugged\n'),
-    ('vm stop 1 beta', 'done\n'),
-    ('echo Profile2 > $FABRIC/refuse', ''),
-    ('vm start 2 alpha', 'libvirtError: error '),
-    ('rm $FABRIC/refuse', ''),
-    ('echo 0x0043 > $ALPHA/eth5/device/device', ''),
-    ('vm start 2 alpha', 'vmfex: direct-pool defined: eth3, eth4, eth6, '),
-    ('vm', 'usage: vm start'),
-    ('ls $HOOK $HOOKS/vmfex/pool.py', '/50_vmfex\n'),
+PROMPT = [
+    ('vm[1].start(alpha)', 'vmfex: direct-pool started\n'),
+    ("alpha.run('virsh', '-q', 'list', '--name')", 'vm1\n'),
+    ('vm[1].migrate(alpha, beta)', 'vmfex: direct-pool started\n'),
+    ("vm[1].set_link(beta, 'down')", 'has link down'),
+    ('vm[1].plug_one_more(beta)', 'port profile Plugged'),
+    ('vm[1].suspend(beta)', ''),
+    ('beta.net.destroy()', '0'),
+    ('vm[1].resume(beta)', 'vmfex: direct-pool started\n'),
+    ('fabric.requests()', "host='beta', nic='enp6s0f0/1', operation='ASSOCIATE', profile='Plugged'"),
+    ('vm[1].stop(beta)', ''),
+    ("fabric.refuse('Profile2')", ''),
+    ('vm[2].start(alpha)', 'libvirtError: error '),
+    ("fabric.refuse('')", ''),
+    ("alpha.sysfs.make_own('eth5')", ''),
+    ('vm[2].start(alpha)', 'vmfex: direct-pool defined: eth3, eth4, eth6, '),
 ]
 
 
-def test_shell_does_what_its_lines_say():
-    command, env = [sys.executable, '-m', 'tests.lab.shell'], {**os.environ, 'KIND': 'vfs'}
-    lines = '\n'.join(line for line, _ in SHELL)
+def test_prompt_does_what_its_lines_say():
+    command, env = [sys.executable, '-m', 'tests.lab.prompt'], {**os.environ, 'KIND': 'vfs'}
+    lines = '\n'.join(line for line, _ in PROMPT)
     out = subprocess.check_output(command, cwd=TREE, env=env, input=lines, text=True)
-    _, *answers = out.split('lab# ')
-    assert len(answers) == len(SHELL) + 1
-    for (line, says), answer in zip(SHELL, answers):
-        assert says in answer, line
+    _, *answers = out.split('lab> ')
+    assert len(answers) == len(PROMPT) + 1
+    for (line, says), answer in zip(PROMPT, answers):
+        assert says in answer and (says or not answer), line

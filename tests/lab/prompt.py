@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""make lab: Python's prompt in a running lab, with KIND=vfs one of SR-IOV hosts."""
+
+import code
+import os
+import readline  # noqa: F401 (it gives the prompt a history)
+import sys
+import tempfile
+
+import libvirt
+
+from tests.hook import HOOKS
+from tests.lab.fabric import compile_fabric
+from tests.lab.hosts import VNICS, make_lab
+from tests.lab.vm import VM
+from tests.xml_builders import engine_nic_xml
+
+INTRO = f"""
+Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric; this is Python. Try:
+
+  vm[1].start(alpha)                a VM with four NICs; those in its dictionary go to VM-FEX
+  alpha.run('virsh', 'list')        any command, on a host
+  alpha.run('virsh', 'net-dumpxml', 'direct-pool')
+  vm[1].migrate(alpha, beta)        live; beta's pool is made first
+  vm[1].set_link(beta, 'down')      as the engine's "unwired"; also: 'up'
+  vm[1].plug_one_more(beta)         a fifth NIC, with port profile Plugged
+  vm[1].suspend(beta)               its memory goes to a file; then perhaps
+  beta.net.destroy()
+  vm[1].resume(beta)                the pool is made anew first
+  vm[1].stop(beta)
+  fabric.requests()                 what the fabric was asked for
+  fabric.refuse('Profile2')         refuse a port profile; '': accept all again
+  alpha.sysfs.make_own('eth5')      eth5 is an ordinary vNIC now
+
+The hooks, of {HOOKS},
+run as VDSM runs them; edit them and go on. Ctrl-D ends all.
+"""
+
+
+class LabVM(VM):
+    """A VM with a NIC whose link is easily set, and one that is easily plugged in."""
+
+    def set_link(self, host, state):
+        return self.update(host, engine_nic_xml(self.macs[0], link=state))
+
+    def plug_one_more(self, host):
+        mac = self.macs[0][:-2] + '99'
+        self.add_profile(mac, 'Plugged')
+        return self.plug(host, mac)
+
+
+def show(value):
+    if value is not None:
+        print(value)
+
+
+def main():
+    libvirt.registerErrorHandler(lambda context, error: None, None)
+    with tempfile.TemporaryDirectory(prefix='vmfex-lab-') as tmp:
+        compile_fabric(tmp + '/fabric.so')
+        with make_lab(tmp, tmp + '/fabric.so', HOOKS, os.environ.get('KIND') or VNICS) as hosts:
+            names = {**hosts, 'fabric': hosts['alpha'].fabric, 'vm': [LabVM(number) for number in range(256)]}
+            sys.ps1, sys.displayhook = 'lab> ', show
+            sys.excepthook = lambda type_, error, traceback: print(f'{type_.__name__}: {error}')
+            code.interact(INTRO, local=names, exitmsg='')
+
+
+if __name__ == '__main__':
+    main()
