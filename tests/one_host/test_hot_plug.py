@@ -1,41 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""NICs that are plugged into a running VM, and unplugged."""
+"""NICs that are plugged into a running VM; tests/two_hosts/test_guest.py has one that is unplugged, too."""
 
 import pytest
 
-from tests.lab import guest
-from tests.lab.kinds import ON_BOTH_KINDS
 from tests.lab.vm import VM
-from tests.lab.wait import wait_for
 from tests.vdsm_runner import HookError
 from tests.xml_builders import PLUGGED, UNFIT, engine_nic_xml
-
-
-@ON_BOTH_KINDS
-def test_nic_is_plugged_into_a_running_vm_and_unplugged(fabric, alpha, tmp_path):
-    vm = VM()
-    vm.add_profile(PLUGGED, 'Plugged')
-    logs = []
-    with guest.linux(vm, str(tmp_path), lambda: logs.append(vm.start(alpha))) as wait_until_up:
-        assert 'no NIC of this VM has MAC address ' + PLUGGED in logs[0]
-        guest.let_slots_settle(alpha)
-        moved = f'vmfex: NIC {PLUGGED} moved from ovirtmgmt to port profile Plugged; '
-        assert vm.plug(alpha, PLUGGED, extra=UNFIT) == moved + 'removed: filterref, port, mtu\n'
-        assert vm.vic_nics(alpha)[PLUGGED] == 'eth5' and alpha.mac('eth5') == PLUGGED
-        assert fabric.ports(alpha, 'ASSOCIATE')[2:] == [('eth5', 'Plugged', vm.uuid)]
-
-        for link in 'up', 'down', 'up':
-            if link != vm.link(alpha, PLUGGED):
-                vm.update(alpha, engine_nic_xml(PLUGGED, link=link, extra=UNFIT))
-            assert vm.link(alpha, PLUGGED) == link
-            assert alpha.pool_nics()['eth5'] == 1
-
-        wait_until_up(PLUGGED)
-        vm.unplug(alpha, PLUGGED)
-        wait_for(lambda: PLUGGED not in vm.nics(alpha))
-        wait_for(lambda: fabric.ports(alpha, 'DISASSOCIATE') == [('eth5', '-', '-')])
-        wait_for(lambda: 'eth5' in alpha.idle_nics())
-        assert alpha.pool_nics()['eth5'] == 0
 
 
 def test_first_nic_on_the_pool_is_plugged_in_on_a_host_without_a_pool(fabric, alpha):
