@@ -1,12 +1,13 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * send PROTOCOL PEER MOST THREADS: sends the messages on stdin through the library, to libnl, where
- * they end. Of each, stdout gets whether libnl was given the caller's own message (4 bytes), what it
- * was given, and what became of the caller's own. The library gets messages with room for MOST bytes
- * at most, 0: none. That many threads then send the message, and have to see the same.
+ * send PROTOCOL PEER ROOM: sends the messages on stdin through the library to libnl, where they end.
+ * stdout gets what libnl was given, without the numbers that it fills in. The library gets memory for a
+ * message of ROOM bytes with the first, and for ROOM bytes more with each. Several threads send all of
+ * them, and have to see the same.
  */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <dlfcn.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -16,97 +17,90 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SENT = 4711, HEAD = sizeof(struct nlmsghdr) };
+enum { SENT = 4711, THREADS = 4 };
 
-static uint32_t protocol, peer, most;
-static unsigned char asked[1 << 17], expected[1 << 18];
-static _Thread_local unsigned char sent[1 << 18];
+static int protocol, input_size;
+static uint32_t peer, more_room;
+static char input[1 << 22];
+static _Thread_local size_t room;
 static _Thread_local struct nl_msg *sent_msg;
 
 struct nl_msg *nlmsg_alloc_size(size_t size)
 {
     struct nl_msg *(*next)(size_t) = dlsym(RTLD_NEXT, "nlmsg_alloc_size");
-    return most ? next(most < size ? most : size) : NULL;
+    return room < sizeof(struct nlmsghdr) ? NULL : next(room < size ? room : size);
 }
 
 static int end(struct nl_sock *sock, struct nl_msg *msg)
 {
     (void)sock;
-    if (nlmsg_get_dst(msg)->nl_family != AF_NETLINK || nlmsg_get_dst(msg)->nl_pid != peer)
-        abort();
+    assert(nlmsg_get_dst(msg)->nl_family == AF_NETLINK && nlmsg_get_dst(msg)->nl_pid == peer);
+    nlmsg_get(msg);
     sent_msg = msg;
-    memcpy(sent, nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len);
     return SENT;
 }
 
-static struct nl_sock *open_socket(void)
-{
-    struct nl_sock *sock = nl_socket_alloc();
-    struct nl_cb *callbacks;
-
-    if (!sock || nl_connect(sock, protocol))
-        abort();
-    callbacks = nl_socket_get_cb(sock);
-    nl_cb_overwrite_send(callbacks, end);
-    nl_cb_put(callbacks);
-    return sock;
-}
-
-/* Returns the caller's own message. */
-static struct nl_msg *ask(struct nl_sock *sock)
+static void send_one(struct nl_sock *sock, struct nlmsghdr *asked, FILE *out)
 {
     struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_pid = peer};
-    struct nl_msg *msg = nlmsg_convert((struct nlmsghdr *)asked); /* not a byte more than it says */
+    struct nl_msg *msg = nlmsg_convert(asked); /* not a byte more than it says */
 
-    if (!msg)
-        abort();
     nlmsg_set_dst(msg, &to);
-    if (nl_send_auto_complete(sock, msg) != SENT)
-        abort();
-    return msg;
+    int result = nl_send_auto_complete(sock, msg);
+    assert(result == SENT);
+
+    /* libvirt matches the answer with the numbers in its own message, which is the same otherwise. */
+    struct nlmsghdr *own = nlmsg_hdr(msg), *sent = nlmsg_hdr(sent_msg);
+    assert(sent->nlmsg_seq && own->nlmsg_seq == sent->nlmsg_seq && own->nlmsg_pid == sent->nlmsg_pid);
+    own->nlmsg_seq = sent->nlmsg_seq = own->nlmsg_pid = sent->nlmsg_pid = 0;
+    assert(!memcmp(own, asked, asked->nlmsg_len));
+
+    int is_changed = own->nlmsg_len != sent->nlmsg_len || memcmp(own, sent, own->nlmsg_len);
+    assert(is_changed == (sent_msg != msg)); /* no copy of what stays as it is */
+    fwrite(sent, sent->nlmsg_len, 1, out);
+    nlmsg_free(sent_msg);
+    nlmsg_free(msg);
 }
 
-static void *ask_often(void *unused)
+static void *send_all(void *out)
 {
-    struct nl_sock *sock = open_socket();
+    struct nlmsghdr *asked = (struct nlmsghdr *)input;
+    struct nl_sock *sock = nl_socket_alloc();
+    int left = input_size, error = nl_connect(sock, protocol);
+    struct nl_cb *callbacks = nl_socket_get_cb(sock);
 
-    for (int i = 0; i < 200; i++) {
-        nlmsg_free(ask(sock));
-        /* Each socket has a port and numbers of its own. */
-        if (memcmp(sent + HEAD, expected + HEAD, ((struct nlmsghdr *)expected)->nlmsg_len - HEAD))
-            abort();
+    assert(!error);
+    nl_cb_overwrite_send(callbacks, end);
+    for (; nlmsg_ok(asked, left); asked = nlmsg_next(asked, &left)) {
+        room += more_room;
+        send_one(sock, asked, out);
     }
+    nl_cb_put(callbacks);
     nl_socket_free(sock);
-    return unused;
+    return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 5)
-        abort();
-    protocol = atoi(argv[1]), peer = atoi(argv[2]), most = atoi(argv[3]);
-    int threads = atoi(argv[4]);
-    struct nlmsghdr *header = (struct nlmsghdr *)asked;
-    struct nl_sock *sock = open_socket();
-    pthread_t thread[threads + 1];
+    static struct {
+        pthread_t id;
+        FILE *out;
+        char *sent;
+        size_t size;
+    } threads[THREADS], *thread;
 
-    while (fread(asked, HEAD, 1, stdin) == 1) {
-        size_t rest = header->nlmsg_len - HEAD;
-        if (fread(asked + HEAD, 1, rest, stdin) != rest)
-            abort();
-        struct nl_msg *msg = ask(sock);
-        uint32_t same = sent_msg == msg, len = ((struct nlmsghdr *)sent)->nlmsg_len;
-        memcpy(expected, sent, len);
-        fwrite(&same, sizeof same, 1, stdout);
-        fwrite(sent, len, 1, stdout);
-        fwrite(nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len, 1, stdout);
-        nlmsg_free(msg);
-        for (int i = 0; i < threads; i++)
-            if (pthread_create(&thread[i], NULL, ask_often, NULL))
-                abort();
-        for (int i = 0; i < threads; i++)
-            pthread_join(thread[i], NULL);
+    assert(argc == 4);
+    protocol = atoi(argv[1]), peer = atoi(argv[2]), more_room = atoi(argv[3]);
+    input_size = fread(input, 1, sizeof input, stdin);
+    for (thread = threads; thread < threads + THREADS; thread++) {
+        thread->out = open_memstream(&thread->sent, &thread->size);
+        pthread_create(&thread->id, NULL, send_all, thread->out);
     }
-    nl_socket_free(sock);
+    for (thread = threads; thread < threads + THREADS; thread++) {
+        pthread_join(thread->id, NULL);
+        fclose(thread->out);
+        assert(thread->size == threads->size && !memcmp(thread->sent, threads->sent, thread->size));
+    }
+    fwrite(threads->sent, threads->size, 1, stdout);
     return 0;
 }
