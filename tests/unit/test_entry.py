@@ -63,8 +63,8 @@ def test_xml_that_may_have_to_do_with_vmfex_is_read(fails, point, xml, value):
     fails(UNREADABLE, xml, value, point)
 
 
-def test_letter_with_accent_in_the_line_does_no_harm(fails):
-    fails('custom property vmfex of the VM, for ', vmfex=PROPERTY.replace('P', 'caf\u00e9'))
+def test_vm_with_a_bare_port_profile_is_refused_also_if_that_is_not_ascii(fails):
+    fails("custom property vmfex is not a dictionary: 'caf", vmfex='caf\u00e9')
 
 
 def test_link_in_another_hook_point_is_refused(run_hook, fails, tmpdir):

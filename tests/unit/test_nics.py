@@ -44,11 +44,11 @@ REFUSED_BY_LIBVIRT = """\
 <port isolated="yes"/><vlan><tag id="120"/></vlan>\
 <virtualport type="openvswitch"><parameters profileid="P"/></virtualport>"""
 ALLOWED = """
-<model type="e1000e"/><link state="down"/><boot order="1"/><driver name="vhost" queues="4"/>
+<model type="e1000e"/><link state="down"/><boot order="1"/><driver name="vhost" queues="4"/><acpi index="7"/>
 <address type="pci" domain="0x0000" bus="0x02" slot="0x00" function="0x0"/><target dev="vnet0"/>
 <alias name="ua-1a8a0f46-7a3b-4dd1-9d25-f6e4cc0d81a1"/><bandwidth><inbound average="1000"/></bandwidth>
 <tune><sndbuf>0</sndbuf></tune><teaming type="persistent"/><rom enabled="no"/><guest dev="eth0"/>
-<acpi index="7"/><!-- a comment --><x:source xmlns:x="urn:x" network="mine"/><x><mtu size="1"/></x>"""
+<!-- a comment --><x:source xmlns:x="urn:x" network="mine"/><x><source/><mtu size="1"/></x>"""
 
 
 def test_what_libvirt_refuses_on_the_pool_is_removed_and_named_and_the_rest_stays():
@@ -84,7 +84,7 @@ def test_nic_whose_vnic_profile_has_a_port_profile_moves(value):
 
 
 @pytest.mark.parametrize('unused', ['Own', 'a&amp;b'])
-def test_dictionary_wins_over_the_vnic_profile_whatever_that_has_and_the_log_says_so(unused):
+def test_dictionary_wins_over_the_vnic_profile_whatever_it_has_and_the_log_says_so(unused):
     xml, log = move(with_own(unused, nic_xml(A), nic_xml(B)), {A: 'P', B: 'P'})
     assert same(xml, with_own(unused, pool_nic_xml(A, 'P'), pool_nic_xml(B, 'P')))
     assert log[0] == f"NIC {A} has a port profile by its vNIC profile; P, the VM's, counts"
