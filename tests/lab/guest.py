@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest that runs Linux: without an operating system a VM never lets go of a NIC."""
 
-import contextlib
 import glob
 import lzma
 import os
-import socket
 import subprocess
 import time
 
@@ -13,8 +11,7 @@ import pytest
 
 from tests.lab.wait import wait_for
 
-# Gives each NIC, also those that are plugged in, a static address, and says so on the serial port, which
-# the VM connects to the test's socket.
+# Gives each NIC, also those that are plugged in, a static address.
 INIT = """\
 #!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
@@ -25,17 +22,15 @@ while :; do
     for nic in /sys/class/net/eth*; do
         nic=${nic##*/}
         [ -e /sys/class/net/$nic/address ] && ! [ -e /done.$nic ] || continue
-        IFS=: read -r a b c d e f < /sys/class/net/$nic/address
+        IFS=: read -r _ _ _ _ e f < /sys/class/net/$nic/address
         /bin/busybox ip link set $nic up
         /bin/busybox ip addr add fd00::$e$f/64 dev $nic
-        echo "$a:$b:$c:$d:$e:$f is up" > /dev/ttyS0
         > /done.$nic
     done
     /bin/busybox sleep 0.2
 done
 """
 BOOT = '<kernel>{}</kernel><initrd>{}</initrd><cmdline>quiet panic=1</cmdline>'
-SERIAL = '<serial type="unix"><source mode="connect" path="{}"/></serial>'
 
 
 def make_initrd(folder, kernel, init=INIT, modules=('virtio_pci', 'virtio_net')):
@@ -65,10 +60,9 @@ def find_modules(kernel, *names):
     return list(dict.fromkeys(line.split()[1] for line in lines if line.startswith('insmod')))
 
 
-def answers(host, nic, mac):
-    """Wait until the guest's NIC with that MAC answers to its IPv6 address, from the other end of a host's
-    NIC or from a bridge.
-    """
+def answers(host, vm, mac):
+    """Wait until a VM's NIC with that MAC answers to its IPv6 address, on its bridge or to the fabric."""
+    nic = host.peer(vm.vic_nics(host)[mac]) if mac in vm.vic_nics(host) else 'ovirtmgmt'
     address = 'fd00::{}{}'.format(*mac.split(':')[4:])
     ping = 'busybox ping6 -c 1 -W 1 -I {0} {1} || {{ ip -6 neigh flush dev {0}; false; }}'
     host.run('ip', '-6', 'address', 'replace', 'fd00::ff/64', 'dev', nic, 'nodad')
@@ -78,42 +72,21 @@ def answers(host, nic, mac):
     )
 
 
-@contextlib.contextmanager
-def linux(vm, folder, start):
+def start_linux(host, vm, folder, start):
     """
-    Make a VM boot Linux, with files in that folder; start it by calling start, and wait until it is up.
+    Start a VM by calling start, boot Linux in it, with files in that folder, and wait until its NICs answer.
 
-    Gives a function that waits until the guest has a NIC with that MAC up. Before that, a guest of QEMU
-    before 6.1 does not let go of it: it takes the request to unplug for a second press of the attention
-    button of the slot, which takes back the first one (PCI Express, 6.7.1.5).
+    Before that, a guest of QEMU before 6.1 does not let go of a NIC: it takes the request to unplug for a
+    second press of the attention button of the slot, which takes back the first one (PCI Express, 6.7.1.5).
     """
     kernels = sorted(glob.glob('/boot/vmlinuz-*'))
     if not kernels:
         pytest.skip('no kernel for a guest in /boot')
-    path = os.path.join(folder, 'up')
     boot = BOOT.format(kernels[-1], make_initrd(folder, kernels[-1]))
-    vm.xml = (
-        vm.xml.replace('</os>', boot + '</os>')
-        .replace('</devices>', SERIAL.format(path) + '</devices>')
-        .replace('<memory>32768', '<memory>131072')
-    )
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen()
-        start()
-        listener.settimeout(120)
-        serial, _ = listener.accept()
-        with serial:
-            serial.settimeout(120)
-            console = bytearray()
-
-            def wait_until_up(mac):
-                while f'{mac} is up'.encode() not in console:
-                    console.extend(serial.recv(4096))
-
-            for mac in vm.macs:
-                wait_until_up(mac)
-            yield wait_until_up  # and still listens: to where the VM migrates, its port connects anew
+    vm.xml = vm.xml.replace('</os>', boot + '</os>').replace('<memory>32768', '<memory>131072')
+    start()
+    for mac in vm.macs:
+        answers(host, vm, mac)
 
 
 def let_slots_settle(host):

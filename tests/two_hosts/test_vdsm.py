@@ -92,16 +92,16 @@ def test_vm_with_port_mirroring_on_vmfex_does_not_start(alpha, vdsm):
 
 def test_nic_is_plugged_and_unplugged_by_the_vdsm_that_started_the_vm(alpha, vdsm, tmp_path):
     vm = VM(profiles=())
-    with guest.linux(vm, str(tmp_path), lambda: vdsm.create(vm_xml(vm))) as wait_until_up:
-        guest.let_slots_settle(alpha)
-        vdsm.plug(vm.uuid, device_xml(PLUGGED, own='Plugged', extra=UNFIT))
-        assert vm.vic_nics(alpha) == {PLUGGED: 'eth3'}
-        vdsm.update(vm.uuid, device_xml(PLUGGED, own='Other', link='down', extra=UNFIT))
-        assert vm.nics(alpha)[PLUGGED].find('link').get('state') == 'down'
-        vdsm.update(vm.uuid, device_xml(PLUGGED, own='Plugged', extra=UNFIT))
-        wait_until_up(PLUGGED)
-        vdsm.unplug(vm.uuid, device_xml(PLUGGED, own='Plugged'))
-        assert PLUGGED not in vm.nics(alpha)
+    guest.start_linux(alpha, vm, str(tmp_path), lambda: vdsm.create(vm_xml(vm)))
+    guest.let_slots_settle(alpha)
+    vdsm.plug(vm.uuid, device_xml(PLUGGED, own='Plugged', extra=UNFIT))
+    assert vm.vic_nics(alpha) == {PLUGGED: 'eth3'}
+    vdsm.update(vm.uuid, device_xml(PLUGGED, own='Other', link='down', extra=UNFIT))
+    assert vm.nics(alpha)[PLUGGED].find('link').get('state') == 'down'
+    vdsm.update(vm.uuid, device_xml(PLUGGED, own='Plugged', extra=UNFIT))
+    guest.answers(alpha, vm, PLUGGED)
+    vdsm.unplug(vm.uuid, device_xml(PLUGGED, own='Plugged'))
+    assert PLUGGED not in vm.nics(alpha)
 
 
 @BOTH_FORMS

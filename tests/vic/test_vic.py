@@ -78,8 +78,8 @@ def suspended(machines, shared, hooks_by_make, fabric_library):
     with Host('gamma', os.path.join(shared, 'gamma'), hooks_by_make, fabric_library, lab) as host:
         # What its libvirtd finds out about QEMU is to hold in the machines.
         host.run('sh', '-c', '[ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm')
-        with guest.linux(vm, files, lambda: vm.start(host)):
-            vm.on(host).save(image)
+        guest.start_linux(host, vm, files, lambda: vm.start(host))
+        vm.on(host).save(image)
     shutil.copytree(CAPABILITIES[0], os.path.join(shared, 'capabilities'))
     return vm, image
 
