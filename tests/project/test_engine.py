@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from vmfex.failure import Failure
 
 KIT = os.environ.get('ENGINE_KIT')
 needs_engine = pytest.mark.skipif(not KIT, reason="the engine's source is not here: set ENGINE_KIT")
+JARS = ['jackson-databind', 'jackson-core', 'jackson-annotations', 'slf4j-api', 'slf4j-nop', 'commons-lang']
 
 SCRIPT = os.path.join(TREE, 'engine', 'define-vmfex')
 with open(SCRIPT) as script:
@@ -31,10 +33,12 @@ RESTART = 'Restart the engine: systemctl restart ovirt-engine'
 def compile_kit(source, classes):
     """Return the command that runs the engine's own code."""
     kit = os.path.join(TESTS, 'engine_kit')
-    command = ['javac', '-nowarn', '-encoding', 'UTF-8', '-d', classes]
+    jars = [str(jar) for name in JARS for jar in Path('/usr/share/java').rglob(f'{name}.jar')]
+    class_path = ':'.join([str(classes), f'{source}/src', *jars])
+    command = ['javac', '-nowarn', '-encoding', 'UTF-8', '-d', classes, '-cp', class_path]
     command += ['-sourcepath', f'{kit}/stubs:{source}/src', f'{kit}/Kit.java']
     subprocess.run(command, check=True)
-    return ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', f'{classes}:{source}/src', 'Kit']
+    return ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', class_path, 'Kit']
 
 
 @pytest.fixture(scope='module')
