@@ -5,19 +5,15 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.io.Reader;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -34,7 +30,15 @@ import org.ovirt.engine.core.config.entity.helper.UserDefinedVMPropertiesValueHe
 import org.ovirt.engine.core.utils.EngineLocalConfig;
 import org.ovirt.engine.core.utils.customprop.DevicePropertiesUtils;
 
-/** oVirt engine's own code for custom properties and engine-config, on a file instead of a database. */
+/**
+ * oVirt engine's own code for custom properties and engine-config, on a file instead of a database.
+ *
+ * java Kit config STATE ARG...         does as engine-config ARG... does
+ * java Kit check STATE VERSION KIND    prints the expression of vmfex for a vm or a nic and, for each value, a
+ *                                      line of base64 on stdin, whether the engine takes it: true or false
+ *
+ * STATE has lines such as UserDefinedVMProperties/4.7=vmfex=^x$; what it lacks has the engine's default.
+ */
 public class Kit {
     private static final String NAME = "vmfex";
     private static final String SQL = "../dbscripts/upgrade/pre_upgrade/0000_config.sql";
@@ -46,93 +50,51 @@ public class Kit {
             Arrays.asList(DeviceCustomPropertiesValueHelper.class, UserDefinedVMPropertiesValueHelper.class);
 
     public static void main(String[] args) throws Exception {
-        if (args.length >= 2 && args[0].equals("config")) {
-            load(Paths.get(args[1]));
-            EngineConfigExecutor.main(Arrays.copyOfRange(args, 2, args.length));
-        } else if (args.length == 3 && args[0].equals("check")) {
-            load(Paths.get(args[1]));
-            check(new Version(args[2]));
-        } else {
-            System.err.println("java Kit config STATE ARG...   as engine-config ARG... does\n"
-                    + "java Kit check STATE VERSION   reads vm or nic, tab, base64 of a value; answers ok or refused");
-            System.exit(2);
+        Path state = Paths.get(args[1]);
+        loadDefaults();
+        for (String line : Files.readAllLines(state)) {
+            String[] row = line.split("=", 2);
+            Config.values.put(row[0], row[1]);
+        }
+        if (args[0].equals("check")) {
+            check(new Version(args[2]), args[3].equals("vm"));
+            return;
+        }
+        Map<String, String> before = new TreeMap<>(Config.values);
+        EngineConfigExecutor.main(Arrays.copyOfRange(args, 2, args.length));
+        if (!Config.values.equals(before)) {
+            Files.write(state, Config.values.entrySet().stream().map(Map.Entry::toString).collect(Collectors.toList()));
         }
     }
 
-    /** What the engine does with a VM's or a vNIC profile's custom property, when it is entered. */
-    private static void check(Version version) throws Exception {
-        VmPropertiesUtils vms = VmPropertiesUtils.getInstance();
-        DevicePropertiesUtils devices = DevicePropertiesUtils.getInstance();
-        vms.init();
-        devices.init();
-        if (!vms.getSupportedClusterLevels().contains(version)) {
-            System.err.println("no such version: " + version);
-            System.exit(2);
-        }
-        System.err.println("vm " + NAME + "=" + vms.getAllVmProperties().get(version).get(NAME));
-        System.err.println("nic " + NAME + "="
-                + devices.getDeviceProperties(version, VmDeviceGeneralType.INTERFACE).get(NAME));
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, UTF_8));
-        for (String line = in.readLine(); line != null; line = in.readLine()) {
-            String[] parts = line.split("\t", -1);
-            String value = new String(Base64.getDecoder().decode(parts[1]), UTF_8);
-            String answer;
-            try {
-                boolean ok;
-                if (parts[0].equals("vm")) {
-                    ok = vms.validateVmProperties(version, NAME + "=" + value, new ArrayList<>());
-                } else if (parts[0].equals("nic")) {
-                    Map<String, String> properties = Collections.singletonMap(NAME, value);
-                    ok = devices.validateProperties(version, VmDeviceGeneralType.INTERFACE, properties).isEmpty();
-                } else {
-                    throw new UnsupportedOperationException("neither vm nor nic: " + parts[0]);
-                }
-                answer = ok ? "ok" : "refused";
-            } catch (Throwable t) {
-                answer = t.getClass().getName();
-            }
-            System.out.println(answer);
-        }
-    }
-
-    /** The engine's defaults, and over them what the file has, if there is one. */
-    private static void load(Path state) throws IOException {
-        Path sql = EngineLocalConfig.getInstance().getEtcDir().toPath().resolve(SQL);
+    private static void loadDefaults() throws IOException {
         List<String> all = Version.ALL.stream().map(Version::getValue).collect(Collectors.toList());
-        for (String line : Files.readAllLines(sql)) {
+        for (String line : Files.readAllLines(EngineLocalConfig.getInstance().getEtcDir().toPath().resolve(SQL))) {
             Matcher m = STATEMENT.matcher(line);
             if (m.matches()) {
                 int from = m.group(4) == null ? 0 : all.indexOf(m.group(4));
                 List<String> versions = m.group(1) == null ? Collections.singletonList(m.group(5))
                         : all.subList(from, all.indexOf(m.group(5)) + 1);
-                versions.forEach(version -> Config.defaults.put(m.group(2) + "/" + version, m.group(3)));
+                versions.forEach(version -> Config.values.put(m.group(2) + "/" + version, m.group(3)));
             }
         }
-        Config.values.putAll(Config.defaults);
-        if (Files.exists(state)) {
-            Properties saved = new Properties();
-            try (Reader in = Files.newBufferedReader(state)) {
-                saved.load(in);
-            }
-            saved.stringPropertyNames().forEach(row -> Config.values.put(row, saved.getProperty(row)));
-        }
-        Config.save = () -> save(state);
     }
 
-    /** Sorted and without a date, so that the same values make the same file. */
-    private static void save(Path state) {
-        try {
-            Properties rows = new Properties();
-            rows.putAll(new TreeMap<>(Config.values));
-            StringWriter text = new StringWriter();
-            rows.store(text, null);
-            List<String> lines = Arrays.stream(text.toString().split("\\R"))
-                    .filter(line -> !line.startsWith("#")).sorted().collect(Collectors.toList());
-            Path written = state.resolveSibling(state.getFileName() + ".new");
-            Files.write(written, lines);
-            Files.move(written, state, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        } catch (IOException e) {
-            throw new IllegalStateException(e);
+    /** What the engine does with a VM's or a vNIC profile's custom property, when it is entered. */
+    private static void check(Version version, boolean ofVm) throws Exception {
+        VmPropertiesUtils vms = VmPropertiesUtils.getInstance();
+        DevicePropertiesUtils devices = DevicePropertiesUtils.getInstance();
+        vms.init();
+        devices.init();
+        Map<String, String> expressions = ofVm ? vms.getAllVmProperties().get(version)
+                : devices.getDeviceProperties(version, VmDeviceGeneralType.INTERFACE);
+        System.out.println(expressions.get(NAME));
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            String value = new String(Base64.getDecoder().decode(line), UTF_8);
+            Map<String, String> properties = Collections.singletonMap(NAME, value);
+            System.out.println(ofVm ? vms.validateVmProperties(version, NAME + "=" + value, new ArrayList<>())
+                    : devices.validateProperties(version, VmDeviceGeneralType.INTERFACE, properties).isEmpty());
         }
     }
 }
