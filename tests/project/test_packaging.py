@@ -132,7 +132,7 @@ def test_version_is_the_specs_and_the_entrys(rpm, wheel):
         version = re.search('^Version: *(.*)', spec.read(), re.MULTILINE).group(1)
     assert output('rpm', '-qp', '--qf', '%{VERSION}', rpm) == version
     assert os.path.basename(wheel).split('-')[1] == version
-    # tests/unit compares the two: a checksum of the entry tells VDSM the version.
+    # A checksum of the entry tells VDSM the version.
     places = output('git', 'grep', '-lF', version, '--', '.', ':!LICENSE', cwd=TREE).split()
     assert places == ['hooks/before_vm_start/50_vmfex', 'vdsm-hook-vmfex.spec']
 

@@ -59,16 +59,6 @@ def test_migration_to_a_host_that_cannot_take_the_vm_is_refused_before_it_begins
     assert_refused('has 0 free NICs of 0, this VM needs 2')
 
 
-def test_destination_looks_at_the_nics_on_the_pool_alone(alpha, beta):
-    vm = VM()
-    vm.start(alpha)
-    for property_ in None, 'Profile1', "{'00:1a:4a:16:aa:aa': 'P'}", 'a&b', '{':
-        log = beta.hook('before_vm_migrate_destination', vm.on(alpha).XMLDesc(), property_, vm.uuid)[1]
-        assert 'direct-pool started' in log
-        beta.net.undefine()
-        beta.net.destroy()
-
-
 def check_nic_serves(nic, host, elsewhere):
     """A VM starts on that very NIC of a host, the next one that is free, and migrates."""
     vm = VM(3, profiles=('P',))

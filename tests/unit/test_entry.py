@@ -2,14 +2,13 @@
 """before_vm_start/50_vmfex as VDSM calls it: whom it sends away, and what it says if it fails."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from tests.hook import HOOK, HOOKS, TREE
+from tests.hook import HOOK, HOOKS
 from tests.vdsm_runner import PLAIN, HookError
 from tests.xml_builders import domain_xml, nic_xml
 from vmfex.hook_points import HOOK_POINTS
@@ -118,9 +117,3 @@ def test_modules_do_nothing_when_they_are_imported():
     script = f'import sys, {", ".join(names)}; print(sorted(sys.modules))'
     out = subprocess.check_output([sys.executable, '-Bc', script], cwd=HOOKS, universal_newlines=True)
     assert 'vmfex.pool' in out and "'libvirt'" not in out and 'hooking' not in out
-
-
-def test_version_is_the_packages():
-    with open(HOOK) as entry, open(os.path.join(TREE, 'vdsm-hook-vmfex.spec')) as spec:
-        [ours] = re.findall("^VERSION = '(.*?)'", entry.read(), re.MULTILINE)
-        assert re.findall('^Version: *(.*)', spec.read(), re.MULTILINE) == [ours]

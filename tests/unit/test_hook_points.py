@@ -22,8 +22,6 @@ def call(point, xml):
     'point, xml, value, log',
     [
         ('before_vm_start', DOMAIN, ABSENT, ['no NIC of this VM has MAC address 00:1a:4a:16:99:99']),
-        ('before_vm_migrate_destination', DOMAIN, OURS, []),
-        ('before_vm_dehibernate', DOMAIN, OURS, []),
         ('before_nic_hotplug', nic_xml(A), ABSENT, []),
         ('before_nic_hotplug', nic_xml(A), ' { } ', []),
         ('before_nic_hotplug', HALF, 'P', []),
@@ -37,9 +35,12 @@ def test_what_is_not_for_vmfex_is_not_written(monkeypatch, point, xml, value, lo
 
 
 @pytest.mark.parametrize('value', [OURS, '{'])
-def test_resume_looks_at_the_nics_on_the_pool_alone(monkeypatch, value):
-    """VDSM passes the XML of the suspended VM, and does not use what comes out."""
+@pytest.mark.parametrize(
+    'point', ['before_vm_start', 'before_vm_dehibernate', 'before_vm_migrate_destination']
+)
+def test_vm_that_arrives_is_looked_at_for_its_nics_on_the_pool_alone(monkeypatch, point, value):
+    """At before_vm_start, that is one that resumes: it has an ID, and VDSM does not use what comes out."""
     monkeypatch.setenv('vmfex', value)
     monkeypatch.setattr(hook_points, 'prepare_pool', lambda needed: [f'{needed} needed'])
     xml = domain_xml(nic_xml(A), pool_nic_xml('00:1a:4a:16:01:52', 'Q', type='direct'))
-    assert call('before_vm_start', xml.replace('<domain', '<domain id="7"')) == (['1 needed'], None)
+    assert call(point, xml.replace('<domain', '<domain id="7"')) == (['1 needed'], None)

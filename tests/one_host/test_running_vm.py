@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Updates of a running VM's NIC: its link is switched, all else waits for the VM's next start."""
+"""NICs of a running VM: their links are switched, all else waits for its next start; some are plugged in."""
 
 import libvirt
 import pytest
@@ -10,11 +10,6 @@ from tests.vdsm_runner import HookError
 from tests.xml_builders import PLUGGED, UNFIT, engine_nic_xml
 
 
-def update_xml(mac, link, form='bridge', network='ovirtmgmt', extra=''):
-    """Return the XML of an update, in one of the forms that VDSM writes."""
-    return engine_nic_xml(mac, network, link, UNFIT + extra, form)
-
-
 def test_link_is_switched_in_each_form_of_vdsms(fabric, alpha):
     vm = VM(links=('down', 'up'))
     vm.start(alpha)
@@ -23,9 +18,13 @@ def test_link_is_switched_in_each_form_of_vdsms(fabric, alpha):
     assert vm.link(alpha, mac) == 'down'
     for form in 'bridge', 'network', 'direct':
         with pytest.raises(libvirt.libvirtError):  # this is why the hook is there
-            vm.on(alpha).updateDeviceFlags(update_xml(mac, 'up', form), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            vm.on(alpha).updateDeviceFlags(
+                engine_nic_xml(mac, extra=UNFIT, type=form), libvirt.VIR_DOMAIN_AFFECT_LIVE
+            )
         for link in 'up', 'up', 'down', 'down':
-            assert f'NIC {mac} has link {link}; it stays' in vm.update(alpha, update_xml(mac, link, form))
+            assert f'NIC {mac} has link {link}; it stays' in vm.update(
+                alpha, engine_nic_xml(mac, link=link, extra=UNFIT, type=form)
+            )
             assert (vm.link(alpha, mac), vm.link(alpha, other)) == (link, 'up')
             nic = vm.nics(alpha)[mac]
             assert nic.find('link').get('state') == link
@@ -42,7 +41,7 @@ def test_link_is_switched_while_all_nics_of_the_host_are_taken(alpha):
     vm = VM(profiles=9 * ('P',), nics=9)
     vm.start(alpha)
     for link in 'down', 'up':
-        vm.update(alpha, update_xml(vm.macs[0], link))
+        vm.update(alpha, engine_nic_xml(vm.macs[0], link=link, extra=UNFIT))
         assert vm.link(alpha, vm.macs[0]) == link
         assert list(alpha.pool_nics().values()) == 9 * [1]
     with pytest.raises(HookError, match='has 0 free NICs of 9'):
@@ -59,7 +58,7 @@ def test_nic_runs_on_its_profile_whatever_its_network_and_the_property_are_by_no
         (None, ';vdsmdummy;', 'up'),  # the engine's "no network"
         ('a&b', 'ovirtmgmt', 'down'),
     ):
-        log = vm.update(alpha, update_xml(mac, link, network=network), property_)
+        log = vm.update(alpha, engine_nic_xml(mac, network, link, UNFIT), property_)
         assert "it stays on port profile Own, and other changes wait for the VM's next start" in log
         assert vm.link(alpha, mac) == link
         assert vm.nics(alpha)[mac].find('virtualport/parameters').get('profileid') == 'Own'
@@ -93,7 +92,28 @@ def test_bandwidth_stays_as_it_runs_when_the_link_is_switched(alpha, tmp_path):
     vm.start(alpha)
     assert 'rate 1000kbps' in log.read_text()
     for asked, link in (('', 'down'), (bandwidth, 'up'), (bandwidth.replace('3000', '7'), 'down')):
-        vm.update(alpha, update_xml(vm.macs[0], link, extra=asked))
+        vm.update(alpha, engine_nic_xml(vm.macs[0], link=link, extra=UNFIT + asked))
         assert vm.link(alpha, vm.macs[0]) == link
         assert vm.nics(alpha)[vm.macs[0]].find('bandwidth/outbound').get('average') == '3000'
         assert alpha.pool_nics()['eth3'] == 1
+
+
+def test_first_nic_on_the_pool_is_plugged_in_on_a_host_without_a_pool(fabric, alpha):
+    vm, own = VM(profiles=()), 'VM network 2'
+    vm.start(alpha)
+    log = vm.plug(alpha, PLUGGED, own, extra=UNFIT)
+    assert f'to port profile {own};' in log and 'direct-pool started' in log
+    assert fabric.ports(alpha, 'ASSOCIATE') == [('eth3', own, vm.uuid)]
+    vm.update(alpha, engine_nic_xml(PLUGGED, link='down', extra=UNFIT), own)
+    assert vm.nics(alpha)[PLUGGED].find('link').get('state') == 'down'
+
+
+def test_nic_is_plugged_as_it_is_if_not_in_the_dictionary_and_not_if_none_is_free(alpha):
+    vm, other = VM(), VM(1, profiles=7 * ('P',), nics=7)
+    for each in vm, other:
+        each.start(alpha)
+    xml = engine_nic_xml(PLUGGED)
+    assert alpha.hook('before_nic_hotplug', xml, vm.vmfex, vm.uuid) == (xml, '')
+    vm.add_profile(PLUGGED, 'Plugged')
+    with pytest.raises(HookError, match='^vmfex: direct-pool has 0 free NICs of 9, this VM needs 1'):
+        vm.plug(alpha, PLUGGED)
