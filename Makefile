@@ -64,7 +64,7 @@ dist: ## make the source archive
 rpm: dist ## build the RPMs in rpmbuild/RPMS and rpmbuild/SRPMS
 	rpmbuild $(RPMBUILD_FLAGS) --define '_topdir $(CURDIR)/rpmbuild' -ta $(DIST)
 
-check: deps lint ## run all tests, as root; installs what they need
+check: deps lint ## run all tests but those of make vic, as root; installs what they need
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --all-messages
 
 unit: ## run the tests that need neither root nor libvirt, in seconds; installs nothing

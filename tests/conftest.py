@@ -18,23 +18,17 @@ def pytest_report_header(config):
 
 @pytest.fixture(scope='session')
 def domain_of_the_engine():
-    """A whole domain as the engine sends it, with NICs of all kinds."""
+    """A whole domain as the engine sends it, with NICs of all kinds, as text."""
     with open(os.path.join(TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
         return f.read()
 
 
-# Below: real libvirtds. They need root, and their modules are only imported where they are used.
-
-
-def pytest_collection_modifyitems(items):
-    if os.geteuid() != 0:
-        for item in items:
-            if 'fabric_library' in item.fixturenames:
-                item.add_marker(pytest.mark.skip(reason='needs root, for its own namespaces'))
+# Below: what tests/unit does without. The lab's modules need libvirt: they are imported where they are used.
 
 
 @pytest.fixture(scope='session')
 def fabric_library(tmp_path_factory):
+    """The path of the fabric's library, which has the port profile library beside it."""
     from tests.lab.fabric import compile_fabric
 
     library = str(tmp_path_factory.mktemp('fabric') / 'fabric.so')
@@ -94,7 +88,7 @@ def fabric(tmp_path):
 
 @pytest.fixture
 def kinds(request):
-    """The kinds of alpha and beta: see the marks in tests/lab/kinds.py."""
+    """The kinds of alpha and beta, a pair: the marks in tests/lab/kinds.py set it."""
     from tests.lab.hosts import VNICS
 
     return getattr(request, 'param', (VNICS, VNICS))

@@ -12,7 +12,7 @@ from xml.dom import minidom
 from tests.hook import HOOKS, TESTS
 from tests.lab.sysfs import VNIC, Sysfs
 from tests.lab.vm import VM
-from tests.vdsm_runner import run_hooks
+from tests.vdsm_runner import call_hook
 
 
 def show(title, text):
@@ -28,7 +28,7 @@ def show_start(vm, pool):
     """Run the hook for a VM. Shows what it changes in the NICs, and its log; the file pool gets the pool."""
     custom = {'DEMO_POOL': pool, **({'vmfex': vm.vmfex} if vm.vmfex else {})}
     point, vdsm = os.path.join(HOOKS, 'before_vm_start'), os.path.join(TESTS, 'fake_vdsm', 'demo')
-    xml, log = run_hooks(point, vm.xml, custom, vm.uuid, vdsm=vdsm)
+    xml, log = call_hook(point, vm.xml, custom, vm.uuid, vdsm=vdsm)
     changes = difflib.unified_diff(nics(vm.xml), nics(xml), 'from the engine', 'to libvirt', n=2, lineterm='')
     show("The VM's NICs, before and after", '\n'.join(changes))
     show('What the hook logs', log)

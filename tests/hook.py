@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The hook of this source tree, and where things are. Its modules can be imported after this one."""
+"""The hook of this source tree, and where things are; its modules can be imported after this one."""
 
 import os
+import subprocess
 import sys
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
@@ -12,3 +13,8 @@ INSTALLED = '/usr/libexec/vdsm/hooks'
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, HOOKS)
+
+
+def output(*command, **kwargs):
+    """Run a command. Returns its output, as text."""
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **kwargs).stdout

@@ -13,7 +13,7 @@ PLAIN = os.path.join(TESTS, 'fake_vdsm', 'plain')
 
 
 class HookError(Exception):
-    """VDSM's: a hook failed. Its text is what that wrote to stderr; it has the XML as that left it, too."""
+    """As VDSM's, the hook failed. Its text is the hook's stderr, xml the XML as the hook left it."""
 
     def __init__(self, log, xml, status):
         super().__init__(log)
@@ -60,14 +60,14 @@ def hook_environment(domxml='', custom=None, vm_id=None, vdsm=PLAIN):
     return env
 
 
-def run_hooks(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
+def call_hook(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
     """
-    Run 50_vmfex in the folder of a hook point.
+    Call 50_vmfex in the folder of a hook point.
 
-    xml, text or bytes, goes through the hook as VDSM's does, in a temporary file. custom are the
-    custom properties. command is put before the hook's path, to run it elsewhere: in a namespace, or
-    by another interpreter. Returns the XML, text or bytes as it came, and what the hook wrote to stderr.
-    Raises HookError.
+    xml, text or bytes, goes through the hook as VDSM's does, in a temporary file. custom are the custom
+    properties, and other variables of its environment. command is put before the hook's path, to run it
+    elsewhere: in a namespace, or by another interpreter. Returns the XML, text or bytes as it came, and
+    what the hook wrote to stderr. Raises HookError.
     """
     script = os.path.join(folder, '50_vmfex')
     with tempfile.TemporaryDirectory(prefix='vmfex-vdsm-') as tmp:

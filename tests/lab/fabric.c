@@ -24,9 +24,9 @@
  *   FABRIC_INDEX  the first of 256 interface indexes for macvtap devices
  *   FABRIC        folder. "log" gets a line per request, fields separated by tabs: host, NIC (or PF/VF's
  *                 number), operation, port profile, VM's UUID, answer. "refuse" holds a port profile to
- *                 refuse, or * for all
+ *                 refuse
  *   FABRIC_HOST   the host's name in the log
- *   FABRIC_CHECKS the kernel's checks: A, AB, or empty for none
+ *   FABRIC_CHECKS the kernel's checks: A, B, AB, or empty for none
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -92,7 +92,7 @@ static int is_refused(const char *profile)
         refused[0] = 0;
     fclose(file);
     refused[strcspn(refused, "\n")] = 0;
-    return !strcmp(refused, "*") || !strcmp(refused, profile);
+    return !strcmp(refused, profile);
 }
 
 static const char *const OPERATIONS[] = {

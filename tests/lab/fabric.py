@@ -57,5 +57,5 @@ class Fabric:
         write(os.path.join(self.folder, 'log'), '')
 
     def refuse(self, profile):
-        """Refuse a port profile, '*' for all; '': accept all again."""
+        """Refuse a port profile; '': accept all again."""
         write(os.path.join(self.folder, 'refuse'), profile)

@@ -60,33 +60,32 @@ def find_modules(kernel, *names):
     return list(dict.fromkeys(line.split()[1] for line in lines if line.startswith('insmod')))
 
 
-def answers(host, vm, mac):
-    """Wait until a VM's NIC with that MAC answers to its IPv6 address, on its bridge or to the fabric."""
-    nic = host.peer(vm.vic_nics(host)[mac]) if mac in vm.vic_nics(host) else 'ovirtmgmt'
-    address = 'fd00::{}{}'.format(*mac.split(':')[4:])
-    ping = 'busybox ping6 -c 1 -W 1 -I {0} {1} || {{ ip -6 neigh flush dev {0}; false; }}'
-    host.run('ip', '-6', 'address', 'replace', 'fd00::ff/64', 'dev', nic, 'nodad')
-    command = [*host.command(), 'sh', '-c', ping.format(nic, address)]
-    return wait_for(
-        lambda: subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
-    )
-
-
-def start_linux(host, vm, folder, start):
-    """
-    Start a VM by calling start, boot Linux in it, with files in that folder, and wait until its NICs answer.
-
-    Before that, a guest of QEMU before 6.1 does not let go of a NIC: it takes the request to unplug for a
-    second press of the attention button of the slot, which takes back the first one (PCI Express, 6.7.1.5).
-    """
+def give_linux(vm, folder):
+    """Let a VM boot Linux when it starts, with files in that folder."""
     kernels = sorted(glob.glob('/boot/vmlinuz-*'))
     if not kernels:
         pytest.skip('no kernel for a guest in /boot')
     boot = BOOT.format(kernels[-1], make_initrd(folder, kernels[-1]))
     vm.xml = vm.xml.replace('</os>', boot + '</os>').replace('<memory>32768', '<memory>131072')
-    start()
-    for mac in vm.macs:
-        answers(host, vm, mac)
+
+
+def wait_for_answer(host, vm, mac):
+    """
+    Wait until a VM's NIC with that MAC answers to its IPv6 address, on its bridge or to the fabric.
+
+    Until then, a guest of QEMU before 6.1 does not let go of it: it takes the request to unplug for a second
+    press of the attention button of the slot, which takes back the first one (PCI Express, 6.7.1.5).
+    """
+    names = vm.vic_nics(host)
+    nic = host.peer(names[mac]) if mac in names else 'ovirtmgmt'
+    address = 'fd00::{}{}'.format(*mac.split(':')[4:])
+    # A neighbour that did not answer is not asked again for a while, unless it is forgotten.
+    ping = 'busybox ping6 -c 1 -W 1 -I {0} {1} || {{ ip -6 neigh flush dev {0}; false; }}'
+    host.run('ip', '-6', 'address', 'replace', 'fd00::ff/64', 'dev', nic, 'nodad')
+    command = [*host.command(), 'sh', '-c', ping.format(nic, address)]
+    wait_for(
+        lambda: subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    )
 
 
 def let_slots_settle(host):

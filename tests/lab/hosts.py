@@ -23,7 +23,8 @@ import libvirt
 from tests.lab.fabric import PORT_PROFILE, Fabric
 from tests.lab.sysfs import DYNAMIC_VNIC, VF, VNIC, Sysfs, write
 from tests.lab.vm import VM
-from tests.vdsm_runner import find_vdsm, run_hooks
+from tests.messages import check_stderr
+from tests.vdsm_runner import call_hook, find_vdsm, hook_environment
 from tests.xml_builders import network_xml
 
 # The NICs have other names on each host: eth3 to eth11, eth13 to eth21, ...
@@ -38,7 +39,7 @@ FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
 # What libvirtd found out about QEMU, on the first host: as on real hosts, the others need not ask again.
 CACHE, CAPABILITIES = '/var/cache/libvirt/qemu', []
 IDLE = '02:00:00:00:00:00'  # the MAC that the lab's VM-FEX NICs have until a VM comes, and after it
-# What libvirtd keeps elsewhere on a host of its own.
+# Each host has its own of these.
 FOLDERS = ('/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt', '/var/log/libvirt', '/run')
 
 LIBVIRTD_CONF = """\
@@ -60,7 +61,7 @@ stdio_handler = "file"
 # The host's first process, to which it does not matter what becomes of its children.
 INIT = """\
 set -e
-read -r pid _ < /proc/self/stat; echo "$pid"
+read -r pid _ < /proc/self/stat; echo "$pid"  # the machine's number of it, as long as /proc is the machine's
 mount --make-rprivate /
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -155,7 +156,7 @@ class Host:
         self.sysfs.add(nic, device=VF if pf else DYNAMIC_VNIC, pf=pf)
 
     def _link(self, nic, mac=IDLE):
-        """Return shell commands that make a NIC, which has the PCI function of our sysfs in the kernel's."""
+        """Return shell commands that make a NIC, and give its folder in sysfs the link "device" of ours."""
         peer, folder = f'fabric{next(self._peers)}', f'/sys/devices/virtual/net/{nic}'
         lower = shlex.quote(os.path.join(self.sysfs.class_net, nic))
         return (
@@ -185,6 +186,10 @@ class Host:
         """Return the name of the other end of a NIC, which stands for the fabric."""
         return self.run('ip', '-o', 'link', 'show', nic).split('@')[1].partition(':')[0]
 
+    def mac(self, nic):
+        """Return the MAC that a NIC really has."""
+        return self.run('ip', '-o', 'link', 'show', nic).split('link/ether ')[1].split()[0]
+
     def idle_nics(self):
         """Return the names of those of the host's pool NICs that have no VM's MAC."""
         return [nic for nic in self.pool if self.mac(nic) == IDLE]
@@ -201,17 +206,25 @@ class Host:
 
     def hook(self, point, xml, vmfex=None, vm_id=None, env=None):
         """
-        Run the hooks of a hook point as VDSM does. Returns the XML and the log.
+        Call the hook at a hook point as VDSM does. Returns the XML and the log.
 
-        env is added to their environment. With FAULT_CALL or FAULT_LOG in it, something happens at a
-        call to libvirt (see faults).
+        env is added to its environment. With FAULT_CALL or FAULT_LOG in it, its calls are counted (see
+        faults).
         """
         env = dict(env or {})
         if vmfex is not None:
             env['vmfex'] = vmfex
         if {'FAULT_CALL', 'FAULT_LOG'} & set(env):
             env['PYTHONPATH'] = FAULTS
-        return run_hooks(os.path.join(self.hooks, point), xml, env, vm_id, self.command(), self.vdsm)
+        return call_hook(os.path.join(self.hooks, point), xml, env, vm_id, self.command(), self.vdsm)
+
+    def dry_run(self, xml, vmfex=None):
+        """Run the hook with --test. Returns its exit status, and the lines of its output and its errors."""
+        env = hook_environment(vdsm=self.vdsm, custom={'vmfex': vmfex} if vmfex else {})
+        command = [*self.command(), os.path.join(self.hooks, 'before_vm_start', '50_vmfex'), '--test', '-']
+        done = subprocess.run(command, env=env, input=xml, capture_output=True, text=True)
+        check_stderr(done.stderr, failed=True)
+        return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
     def prepare_pool(self, vm=None):
         """Run the hook as at a VM's start, without starting it. Returns the pool's lines of the log."""
@@ -271,10 +284,6 @@ class Host:
         self.pool = pool
         self._add_nics('eth0', own)
         self.start_libvirtd()
-
-    def mac(self, nic):
-        """Return the MAC that a NIC really has."""
-        return self.run('ip', '-o', 'link', 'show', nic).split('link/ether ')[1].split()[0]
 
     def restart_libvirtd(self):
         self.kill_libvirtd('TERM')

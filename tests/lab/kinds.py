@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Marks for tests that run on hosts of both kinds: alpha's and beta's."""
+"""Marks for the kinds of alpha and beta, in pairs."""
 
 import pytest
 

@@ -19,20 +19,21 @@ class VM:
     """
     A VM with NICs, of which the first ones are in the dictionary: one for each of profiles.
 
-    own are the first NICs' own port profiles, from their vNIC profiles. No two numbers (0 to 255) of a
-    lab may be the same. The VM has nothing to boot.
+    own are the first NICs' own port profiles, from their vNIC profiles. The VM's attribute profiles has
+    both, and dictionary the first, by MAC. No two numbers (0 to 255) of a lab may be the same. The VM has
+    nothing to boot.
     """
 
     def __init__(self, number=0, profiles=('Profile1', 'Profile2'), links=('up', 'up'), own=(), nics=4):
         self.name = f'vm{number}'
         self.uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
         self.macs = [f'00:1a:4a:16:{number:02x}:{i:02x}' for i in range(0x51, 0x51 + nics)]
-        self.profiles = dict(zip(self.macs, profiles))
-        self.vmfex = str(self.profiles) if profiles else None
-        own = dict(zip(self.macs, own))
+        self.dictionary, own = dict(zip(self.macs, profiles)), dict(zip(self.macs, own))
+        self.vmfex = str(self.dictionary) if profiles else None
+        self.profiles = {**own, **self.dictionary}
         # A bridge NIC can't start here with the filter and the isolated port: only NICs that move have them.
         nics = [
-            engine_nic_xml(mac, link=link, extra=UNFIT if mac in {**own, **self.profiles} else '')
+            engine_nic_xml(mac, link=link, extra=UNFIT if mac in self.profiles else '')
             for mac, link in zip(self.macs, [*links, *['up'] * nics])
         ]
         devices = [metadata_of(mac, OWN.format(own[mac]) if mac in own else '') for mac in self.macs]
@@ -40,12 +41,11 @@ class VM:
             self.xml = f.read().format(
                 name=self.name, uuid=self.uuid, nics='    '.join(nics), devices=''.join(devices)
             )
-        self.profiles = {**own, **self.profiles}
 
     def add_profile(self, mac, profile):
         """Put one more MAC into the VM's dictionary."""
-        self.profiles[mac] = profile
-        self.vmfex = str(self.profiles)
+        self.profiles[mac] = self.dictionary[mac] = profile
+        self.vmfex = str(self.dictionary)
 
     # What VDSM does with a VM. Each raises HookError or libvirtError, and returns the hook's log.
 
@@ -125,7 +125,7 @@ class VM:
         return {mac: nic.find('source').get('dev') for mac, nic in nics if nic.get('type') == 'direct'}
 
     def ports(self, names):
-        """Return what the fabric is asked for when the VM's NICs go to those of these names, by MAC."""
+        """Return what Fabric.ports says when the VM's NICs come onto those of a host: their names, by MAC."""
         return [(names[mac], profile, self.uuid) for mac, profile in self.profiles.items()]
 
     def link(self, host, mac):

@@ -3,16 +3,13 @@
 
 import concurrent.futures
 import os
-import subprocess
 
 import libvirt
 import pytest
 
-from tests.hook import HOOK
 from tests.lab.hosts import ALPHA
 from tests.lab.vm import VM
-from tests.messages import check_stderr
-from tests.vdsm_runner import HookError, hook_environment
+from tests.vdsm_runner import HookError
 from tests.xml_builders import network_xml
 
 DEFINED = 'vmfex: direct-pool defined: ' + ', '.join(ALPHA)
@@ -46,7 +43,7 @@ def test_right_pool_is_not_touched_and_needs_no_lock(alpha):
     assert_right(alpha)
     find = ('find', '/etc/libvirt', '/run/libvirt/network', '-printf', '%p %C@ %i\\n')
     before = alpha.run(*find)
-    os.rename(alpha.path('/run/vdsm'), alpha.path('/run/elsewhere'))
+    os.rename(alpha.path('/run/vdsm'), alpha.path('/run/elsewhere'))  # no lock can be taken
     assert alpha.prepare_pool() == []
     assert alpha.run(*find) == before
 
@@ -194,18 +191,9 @@ def test_vms_that_libvirt_lost_count_of_run_on_and_keep_their_nics(fabric, alpha
 # The command line says what the next start would do.
 
 
-def run_test(host, xml, vmfex=None):
-    """Run the hook with --test. Returns its exit status, and the lines of its output and of its errors."""
-    env = hook_environment(vdsm=host.vdsm, custom={'vmfex': vmfex} if vmfex else {})
-    command = [*host.command(), HOOK, '--test', '-']
-    done = subprocess.run(command, env=env, input=xml, capture_output=True, text=True)
-    check_stderr(done.stderr, failed=True)
-    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
-
-
 def test_test_says_what_would_happen_and_does_not_do_it(alpha):
     vm, too_many = VM(), VM(profiles=10 * ('P',), nics=10)
-    status, out, err = run_test(alpha, vm.xml, vm.vmfex)
+    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
     assert (status, err) == (0, [])
     assert out[-4:] == [
         'NICs of direct-pool that this VM would take: 2',
@@ -213,30 +201,30 @@ def test_test_says_what_would_happen_and_does_not_do_it(alpha):
     ]
     assert alpha.conn.listAllNetworks() == []
     alpha.prepare_pool()
-    status, out, err = run_test(alpha, vm.xml, vm.vmfex)
+    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
     assert (status, err) == (0, []) and out[-1] == 'NICs of direct-pool that this VM would take: 2'
-    assert run_test(alpha, VM(profiles=()).xml)[1][-1] == 'NICs of direct-pool that this VM would take: 0'
-    status, out, [line] = run_test(alpha, too_many.xml, too_many.vmfex)
+    assert alpha.dry_run(VM(profiles=()).xml)[1][-1] == 'NICs of direct-pool that this VM would take: 0'
+    status, out, [line] = alpha.dry_run(too_many.xml, too_many.vmfex)
     assert status == 2 and line.startswith('vmfex: direct-pool has 9 free NICs of 9, this VM needs 10: ')
     alpha.run('ip', 'link', 'set', 'eth5', 'master', 'ovirtmgmt')
-    assert 'not usable: eth5 is a port of ovirtmgmt' in run_test(alpha, vm.xml, vm.vmfex)[1]
+    assert 'not usable: eth5 is a port of ovirtmgmt' in alpha.dry_run(vm.xml, vm.vmfex)[1]
     alpha.kill_libvirtd()  # which a VM without VM-FEX does not need
-    assert run_test(alpha, VM(profiles=()).xml)[0] == 0
+    assert alpha.dry_run(VM(profiles=()).xml)[0] == 0
 
 
 def test_test_of_a_vm_that_runs_here_counts_its_nics_as_its_own(alpha):
     vm, other = big_vm(0), big_vm(1)
     vm.start(alpha)
     for flags in 0, libvirt.VIR_DOMAIN_XML_INACTIVE:
-        status, out, err = run_test(alpha, vm.on(alpha).XMLDesc(flags), vm.vmfex)
+        status, out, err = alpha.dry_run(vm.on(alpha).XMLDesc(flags), vm.vmfex)
         assert (status, err) == (0, []) and not [line for line in out if line.startswith('not usable')]
         assert out[-1] == 'NICs of direct-pool that this VM would take: 8'
     # One of its own is the host's own by now: it can leave the pool when the VM has stopped.
     alpha.sysfs.make_own('eth3')
-    status, out, _ = run_test(alpha, vm.on(alpha).XMLDesc(), vm.vmfex)
+    status, out, _ = alpha.dry_run(vm.on(alpha).XMLDesc(), vm.vmfex)
     assert status == 0 and out[-1] == 'would log: vmfex: direct-pool started'
     alpha.sysfs.make_vmfex('eth3')
-    status, _, [line] = run_test(alpha, other.xml, other.vmfex)
+    status, _, [line] = alpha.dry_run(other.xml, other.vmfex)
     assert status == 2 and line.startswith('vmfex: direct-pool has 1 free NIC of 9, this VM needs 8: ')
     alpha.net.destroy()  # libvirt loses count of them
-    assert run_test(alpha, vm.on(alpha).XMLDesc(), vm.vmfex)[0] == 0
+    assert alpha.dry_run(vm.on(alpha).XMLDesc(), vm.vmfex)[0] == 0

@@ -9,7 +9,6 @@ import pytest
 from tests.lab.kinds import ON_BOTH_KINDS, ON_EL9_VFS
 from tests.lab.vm import VM
 from tests.messages import matches, rows
-from tests.one_host.test_pool import run_test
 from tests.xml_builders import PLUGGED
 
 FAILED, IN_THE_LOG, _ = rows("libvirt's error")
@@ -22,7 +21,7 @@ def restart(host, checks, port_profile):
 
 
 @contextlib.contextmanager
-def refused():
+def refused_by_the_kernel():
     with pytest.raises(libvirt.libvirtError) as error:
         yield
     assert matches(FAILED, str(error.value))
@@ -36,11 +35,11 @@ def test_without_the_library_each_check_of_the_kernel_refuses_dynamic_vnics(fabr
     suspended.suspend(alpha)
     restart(alpha, checks, port_profile=False)
     fabric.forget()
-    with refused():
+    with refused_by_the_kernel():
         vm.start(alpha)
-    with refused():
+    with refused_by_the_kernel():
         bridged.plug(alpha, PLUGGED, 'P')
-    with refused():
+    with refused_by_the_kernel():
         suspended.resume(alpha)
     with open(alpha.path('/var/log/libvirt/libvirtd.log')) as log:
         errors = [line.rstrip('\n').rsplit(' : ', 1)[-1] for line in log if ' error : ' in line]
@@ -67,7 +66,7 @@ def test_vfs_need_the_library_when_the_kernel_checks_the_port_profiles_size(alph
     vm.start(alpha)
     vm.stop(alpha)
     restart(alpha, 'AB', port_profile=False)
-    with refused():
+    with refused_by_the_kernel():
         vm.start(alpha)
     # Such a name has 40 bytes with its end.
     VM(2, profiles=('p' * 39,)).start(alpha)
@@ -77,11 +76,11 @@ def test_vfs_need_the_library_when_the_kernel_checks_the_port_profiles_size(alph
 def test_test_says_what_needs_the_library_and_whether_libvirtd_has_it(alpha):
     who = 'VFs on EL10' if alpha.pfs() else 'dynamic vNICs'
     line = f'{who} need vdsm-hook-vmfex-libvirt: libvirtd has loaded its library'
-    assert line in run_test(alpha, VM().xml)[1]
+    assert line in alpha.dry_run(VM().xml)[1]
     restart(alpha, 'AB', port_profile=False)
-    assert line.replace('has', 'has not') in run_test(alpha, VM().xml)[1]
+    assert line.replace('has', 'has not') in alpha.dry_run(VM().xml)[1]
     alpha.kill_libvirtd()
     alpha.run('rm', '-f', '/run/libvirtd.pid')
-    status, out, [error] = run_test(alpha, VM().xml, VM().vmfex)
+    status, out, [error] = alpha.dry_run(VM().xml, VM().vmfex)
     assert status == 2 and error.startswith('vmfex: libvirt failed: ')
     assert [text for text in out if text.startswith(f'{who} need') and 'No such file or directory' in text]

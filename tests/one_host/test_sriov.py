@@ -7,7 +7,6 @@ import pytest
 from tests.lab.hosts import ALPHA, PFS
 from tests.lab.kinds import ON_VFS
 from tests.lab.vm import VM
-from tests.one_host.test_pool import run_test
 from tests.vdsm_runner import HookError
 
 pytestmark = ON_VFS
@@ -68,6 +67,6 @@ def test_test_of_a_vm_that_runs_on_a_vf_whose_pf_went_down_names_it(alpha):
     vm = VM(profiles=9 * ('P',), nics=9)
     vm.start(alpha)
     alpha.set_pf(PFS[0], 'down')
-    status, out, [line] = run_test(alpha, vm.on(alpha).XMLDesc(), vm.vmfex)
+    status, out, [line] = alpha.dry_run(vm.on(alpha).XMLDesc(), vm.vmfex)
     assert status == 2 and line.startswith('vmfex: direct-pool has 4 free NICs of 4, this VM needs 9: ')
     assert f'not usable: PF {PFS[0]} of eth3 is down' in out and 'not usable: macvtap' not in '\n'.join(out)

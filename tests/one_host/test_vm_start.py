@@ -79,6 +79,7 @@ def test_ten_vms_at_once_on_a_host_with_no_pool(fabric, alpha):
     for i in range(12, 23):
         alpha.add_nic(f'eth{i}')
     vms = [VM(number) for number in range(10)]
+    # libvirt takes trustGuestRxFilters with each model.
     for vm, model in zip(vms, ('e1000', 'e1000e', 'rtl8139')):
         vm.xml = vm.xml.replace('<model type="virtio"/>', f'<model type="{model}"/>')
     with concurrent.futures.ThreadPoolExecutor(len(vms)) as executor:

@@ -52,7 +52,7 @@ def stopped_libvirtd(host):
         host.libvirtd.send_signal(signal.SIGCONT)  # nsenter stopped with it
 
 
-def test_lock_is_waited_for_and_let_go_when_its_holder_dies(alpha):
+def test_lock_is_waited_for_until_its_holder_ends(alpha):
     with concurrent.futures.ThreadPoolExecutor() as executor:
         with locked(alpha) as waits:
             hook = executor.submit(alpha.prepare_pool)

@@ -2,18 +2,11 @@
 """The library and libvirtd's drop-in as they are installed, and ld.so that finds the library."""
 
 import os
-import subprocess
 
 import pytest
 
-from tests.hook import TREE
+from tests.hook import TREE, output
 from tests.lab.fabric import PORT_PROFILE
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='needs root, for the set-user-ID bit')
-
-
-def output(*command):
-    return subprocess.check_output(command, text=True)
 
 
 def make(target, folder):

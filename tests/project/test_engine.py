@@ -40,6 +40,7 @@ def compile_kit(source, classes):
 
 @pytest.fixture(scope='module')
 def kit(tmp_path_factory):
+    """The command that runs the engine's own code, for Engine."""
     return compile_kit(KIT, tmp_path_factory.mktemp('engine'))
 
 

@@ -11,16 +11,12 @@ import zipfile
 
 import pytest
 
-from tests.hook import HOOKS, INSTALLED, TREE
-from tests.vdsm_runner import HookError, run_hooks
+from tests.hook import HOOKS, INSTALLED, TREE, output
+from tests.vdsm_runner import HookError, call_hook
 from tests.xml_builders import domain_xml, pool_nic_xml
+from vmfex.hook_points import HOOK_POINTS
 
-POINTS = [name for name in sorted(os.listdir(HOOKS)) if name.startswith('before_')]
 MAC = '00:1a:4a:16:01:51'
-
-
-def output(*command, **kwargs):
-    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **kwargs).stdout
 
 
 def make(*args):
@@ -75,15 +71,13 @@ def test_installed_hooks_are_those_of_the_source_and_nothing_of_the_machine(inst
         assert mode == (0o755 if path.endswith('/50_vmfex') else 0o644), path
 
 
-@pytest.mark.parametrize('point', POINTS)
+@pytest.mark.parametrize('point', HOOK_POINTS)
 def test_installed_hooks_run(installed, point):
     xml = pool_nic_xml(MAC, 'P')
-    with pytest.raises(HookError, match='^vmfex: libvirt failed: '):  # it does not run here
-        run_hooks(
-            os.path.join(installed, point),
-            domain_xml(xml) if 'vm' in point else xml,
-            {'vmfex': f"{{'{MAC}':'P'}}"},
-        )
+    xml, vmfex = domain_xml(xml) if 'vm' in point else xml, {'vmfex': f"{{'{MAC}':'P'}}"}
+    command = ['unshare', '--mount', 'sh', '-ec', 'mount -t tmpfs tmpfs /run; exec "$0"']  # no libvirt there
+    with pytest.raises(HookError, match='^vmfex: libvirt failed: '):
+        call_hook(os.path.join(installed, point), xml, vmfex, command=command)
     assert not glob.glob(installed + '/**/__pycache__', recursive=True)
 
 

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from tests.hook import HOOKS, TREE
+from tests.hook import TREE, output
 from tests.lab.real_vdsm import GREP
 from tests.messages import ERRORS, matches, rows
+from vmfex.hook_points import HOOK_POINTS
 
 README = os.path.join(TREE, 'README.md')
 with open(README, encoding='utf-8') as f:
@@ -27,8 +28,7 @@ def test_grep_for_vdsm_log_is_the_one_that_is_tested():
 
 def test_hook_points_that_an_administrator_is_to_look_for_are_those_that_there_are():
     section = re.search('## See that it works(.*?)virsh', TEXT, re.DOTALL).group(1)
-    points = {name for name in os.listdir(HOOKS) if name.startswith('before_')}
-    assert set(re.findall('`(before_[a-z_]*)`', section)) == points
+    assert set(re.findall('`(before_[a-z_]*)`', section)) == set(HOOK_POINTS)
 
 
 @pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md', 'docs/messages.md', 'docs/upstream.md'])
@@ -37,3 +37,9 @@ def test_files_that_a_document_names_are_there(name):
         text = f.read()
     named = re.findall(r'\]\(([^)#]*)\)|\b((?:tests|hooks|docs)/[\w/.-]*\w)', text)
     assert [path for path in map(''.join, named) if not os.path.exists(os.path.join(TREE, path))] == []
+
+
+def test_demo_shows_what_the_hook_does():
+    text = output('make', '-s', 'demo', cwd=TREE)
+    for part in 'profileid="Profile1"', 'direct-pool started', 'active: yes', "<interface dev='eth11'/>":
+        assert part in text

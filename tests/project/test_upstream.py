@@ -3,13 +3,12 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.hook import TESTS
+from tests.hook import TESTS, output
 from tests.project.test_engine import KIT, compile_kit, needs_engine
 from tests.vdsm_runner import find_vdsm
 
@@ -18,10 +17,6 @@ TEMPLATES = sorted(VDSM.glob('lib/vdsm/common/*.py.in'))
 # Of the engine's packages below org.ovirt.engine.core.
 MODULES = {name: f'modules/{name}' for name in ('common', 'compat', 'utils')}
 MODULES.update(config='tools', tools='tools')
-
-
-def output(*command, **kwargs):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **kwargs).stdout
 
 
 def repository(folder, work_tree, *paths, tag):

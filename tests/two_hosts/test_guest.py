@@ -22,9 +22,10 @@ def test_nics_of_a_guest_serve_and_one_is_plugged_in_and_unplugged(fabric, alpha
     vm = VM(profiles=('Profile1',), nics=2)
     vm.add_profile(PLUGGED, 'Plugged')
     mac = vm.macs[0]
-    logs = []
-    guest.start_linux(alpha, vm, str(tmp_path), lambda: logs.append(vm.start(alpha)))
-    assert 'no NIC of this VM has MAC address ' + PLUGGED in logs[0]
+    guest.give_linux(vm, str(tmp_path))
+    assert 'no NIC of this VM has MAC address ' + PLUGGED in vm.start(alpha)
+    for nic in vm.macs:
+        guest.wait_for_answer(alpha, vm, nic)
     guest.let_slots_settle(alpha)
     moved = f'vmfex: NIC {PLUGGED} moved from ovirtmgmt to port profile Plugged; '
     assert vm.plug(alpha, PLUGGED, extra=UNFIT) == moved + 'removed: filterref, port, mtu\n'
@@ -36,7 +37,7 @@ def test_nics_of_a_guest_serve_and_one_is_plugged_in_and_unplugged(fabric, alpha
         vm.update(alpha, engine_nic_xml(nic, link=link, extra=UNFIT))
         assert vm.link(alpha, nic) == link and alpha.pool_nics()[names[nic]] == 1
     for nic in names:
-        assert guest.answers(alpha, vm, nic)
+        guest.wait_for_answer(alpha, vm, nic)
 
     vm.unplug(alpha, PLUGGED)
     wait_for(lambda: PLUGGED not in vm.nics(alpha))
@@ -46,4 +47,4 @@ def test_nics_of_a_guest_serve_and_one_is_plugged_in_and_unplugged(fabric, alpha
 
     vm.migrate(alpha, beta)
     if libvirt.getVersion() >= 8000000:  # 7.0 does not ask QEMU for the guest's filter there
-        assert guest.answers(beta, vm, mac)
+        guest.wait_for_answer(beta, vm, mac)

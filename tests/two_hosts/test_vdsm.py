@@ -14,7 +14,7 @@ import pytest
 from tests.lab import guest
 from tests.lab.real_vdsm import Vdsm, VdsmError, device_xml, vm_xml, why_not
 from tests.lab.vm import VM
-from tests.vdsm_runner import run_hooks
+from tests.vdsm_runner import call_hook
 from tests.xml_builders import MIRRORING, PLUGGED, UNFIT, network_xml
 from vmfex.hook_points import HOOK_POINTS
 
@@ -31,7 +31,7 @@ def make_vm(form):
 
 @pytest.fixture
 def vdsm(alpha, tmp_path):
-    """VDSM on alpha."""
+    """A running Vdsm on alpha: its functions are VDSM's."""
     with Vdsm(alpha, str(tmp_path / 'vdsm.log')) as vdsm:
         yield vdsm
 
@@ -92,14 +92,16 @@ def test_vm_with_port_mirroring_on_vmfex_does_not_start(alpha, vdsm):
 
 def test_nic_is_plugged_and_unplugged_by_the_vdsm_that_started_the_vm(alpha, vdsm, tmp_path):
     vm = VM(profiles=())
-    guest.start_linux(alpha, vm, str(tmp_path), lambda: vdsm.create(vm_xml(vm)))
+    guest.give_linux(vm, str(tmp_path))
+    vdsm.create(vm_xml(vm))
+    guest.wait_for_answer(alpha, vm, vm.macs[0])
     guest.let_slots_settle(alpha)
     vdsm.plug(vm.uuid, device_xml(PLUGGED, own='Plugged', extra=UNFIT))
     assert vm.vic_nics(alpha) == {PLUGGED: 'eth3'}
     vdsm.update(vm.uuid, device_xml(PLUGGED, own='Other', link='down', extra=UNFIT))
     assert vm.nics(alpha)[PLUGGED].find('link').get('state') == 'down'
     vdsm.update(vm.uuid, device_xml(PLUGGED, own='Plugged', extra=UNFIT))
-    guest.answers(alpha, vm, PLUGGED)
+    guest.wait_for_answer(alpha, vm, PLUGGED)
     vdsm.unplug(vm.uuid, device_xml(PLUGGED, own='Plugged'))
     assert PLUGGED not in vm.nics(alpha)
 
@@ -147,7 +149,7 @@ def test_resume_is_refused_where_no_nic_is_free_but_not_that_of_a_bridged_vm(alp
     for each in vm, bridged:
         vdsm.create(vm_xml(each))
     # VDSM passes the suspended VM's XML with this property, and does not use what comes out.
-    for _ in 'of the NIC', 'in the XML':  # VDSM writes what it had before
+    for _ in range(2):  # VDSM writes into the XML what it had before
         vdsm.update(bridged.uuid, device_xml(bridged.macs[0], own='Later'))
     assert '>Later</ovirt-vm:vmfex>' in bridged.on(alpha).XMLDesc()
     for each in vm, bridged:
@@ -163,7 +165,7 @@ def test_resume_is_refused_where_no_nic_is_free_but_not_that_of_a_bridged_vm(alp
 PROBE = """\
 #!/bin/sh
 env -0 > {}
-echo '<!-- caf\303\251 -->' >> "$_hook_domxml"
+echo '<!-- caf\u00e9 -->' >> "$_hook_domxml"
 """
 
 
@@ -188,5 +190,5 @@ def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path, point):
         theirs = seen()
         if of_a_nic:
             custom = {**nics, **custom}
-        ours = run_hooks(str(hook.parent), '<domain>\r\n</domain>', custom, 'an-id', vdsm=alpha.vdsm)[0]
+        ours = call_hook(str(hook.parent), '<domain>\r\n</domain>', custom, 'an-id', vdsm=alpha.vdsm)[0]
         assert (ours, seen()) == (xml, theirs)

@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from tests.lab.vm import VM
-from tests.vdsm_runner import find_vdsm, run_hooks
+from tests.vdsm_runner import call_hook, find_vdsm
 from tests.xml_builders import FILTER, PLUGGED, PORT, UNFIT, engine_nic_xml
 
 OTHER = os.path.join(find_vdsm() or '/', '..', 'vdsm_hooks', 'vmfex_dev', 'vmfex_vnic.py')
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def vmfex_dev(tmp_path):
-    """Runs that hook for a NIC on a host, as VDSM does at before_device_create."""
+    """Runs that hook for a NIC on a host, as VDSM does at before_device_create. Returns the XML."""
     folder = tmp_path / 'vmfex-dev' / 'before_device_create'
     folder.mkdir(parents=True)
     script = folder / '50_vmfex'
@@ -35,7 +35,7 @@ def vmfex_dev(tmp_path):
             address.write_text('00:00:00:00:00:00')
         see = f'mount --bind {tmp_path / host.name}/devices /sys/devices; exec "$0"'
         command = [*host.command(), 'unshare', '--mount', 'sh', '-ec', see]
-        return run_hooks(str(folder), xml, {'vmfex': profile}, command=command, vdsm=host.vdsm)[0]
+        return call_hook(str(folder), xml, {'vmfex': profile}, command=command, vdsm=host.vdsm)[0]
 
     return run
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.hook import HOOKS
-from tests.vdsm_runner import find_vdsm, run_hooks
+from tests.vdsm_runner import call_hook, find_vdsm
 
 
 @pytest.fixture
@@ -16,6 +16,6 @@ def run_hook():
 
     def run(point, xml, vmfex=None, vdsm=vdsm_here, **environment):
         custom = environment if vmfex is None else {'vmfex': vmfex, **environment}
-        return run_hooks(os.path.join(HOOKS, point), xml, custom, command=[sys.executable], vdsm=vdsm)
+        return call_hook(os.path.join(HOOKS, point), xml, custom, command=[sys.executable], vdsm=vdsm)
 
     return run

@@ -112,7 +112,7 @@ def test_domain_without_changes_and_compiled_modules_are_not_written(run_hook, i
     assert sorted(os.walk(str(installed))) == before
 
 
-def test_modules_do_nothing_when_they_are_imported():
+def test_modules_import_neither_libvirt_nor_vdsm_when_they_are_imported():
     names = ['vmfex.' + name[:-3] for name in os.listdir(HOOKS + '/vmfex') if name.endswith('.py')]
     script = f'import sys, {", ".join(names)}; print(sorted(sys.modules))'
     out = subprocess.check_output([sys.executable, '-Bc', script], cwd=HOOKS, universal_newlines=True)

@@ -75,9 +75,11 @@ PLANS = {
 }
 
 
-@pytest.mark.parametrize('pool, host, need, done', PLANS.values(), ids=PLANS)
-def test_plan_makes_the_pool_right_and_never_restarts_one_that_is_in_use(pool, host, need, done):
-    assert [line for line, _ in plan(need, pool, host)] == done
+@pytest.mark.parametrize('pool, host, most, done', PLANS.values(), ids=PLANS)
+def test_plan_makes_the_pool_right_and_never_restarts_one_that_is_in_use(pool, host, most, done):
+    assert [line for line, _ in plan(most, pool, host)] == done
+    with refused('direct-pool has '):
+        plan(most + 1, pool, host)
 
 
 def few(count, needed, more=''):

@@ -22,7 +22,7 @@ import libvirt
 
 from tests.lab.guest import make_initrd
 from tests.lab.hosts import CACHE, LIBVIRTD_CONF, NAMES, QEMU_CONF
-from tests.vdsm_runner import PLAIN, run_hooks
+from tests.vdsm_runner import PLAIN, call_hook
 from tests.vic.command_server import PORT
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -184,7 +184,7 @@ class Machine:
         command = [sys.executable, os.path.join(HERE, 'run_there.py'), self.url]
         custom = {} if vmfex is None else {'vmfex': vmfex}
         with mock.patch.object(tempfile, 'tempdir', self.shared):  # where the XML is
-            return run_hooks(os.path.join(self.hooks, point), xml, custom, vm_id, command, PLAIN)
+            return call_hook(os.path.join(self.hooks, point), xml, custom, vm_id, command, PLAIN)
 
     def start_libvirtd(self, **env):
         """Start libvirtd with that in its environment, and connect to it."""

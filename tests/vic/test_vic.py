@@ -78,7 +78,10 @@ def suspended(machines, shared, hooks_by_make, fabric_library):
     with Host('gamma', os.path.join(shared, 'gamma'), hooks_by_make, fabric_library, lab) as host:
         # What its libvirtd finds out about QEMU is to hold in the machines.
         host.run('sh', '-c', '[ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm')
-        guest.start_linux(host, vm, files, lambda: vm.start(host))
+        guest.give_linux(vm, files)
+        vm.start(host)
+        for mac in vm.macs:
+            guest.wait_for_answer(host, vm, mac)
         vm.on(host).save(image)
     shutil.copytree(CAPABILITIES[0], os.path.join(shared, 'capabilities'))
     return vm, image

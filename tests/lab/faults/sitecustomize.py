@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Lets something happen at a call of the hook, to libvirt or to write the XML, whichever VDSM it runs beside.
+Lets something happen before a call of the hook, to libvirt or to write the XML, beside whichever VDSM.
 
 Python imports this by itself when its folder is in PYTHONPATH.
 Environment: FAULT_CALL is the number of the call, from 1, FAULT a shell command to run before it. FAULT_LOG
@@ -35,8 +35,7 @@ def counted(method):
 for owner, names in (
     (hooking, ['write_domxml']),
     (libvirt, ['open', 'openAuth']),
-    (libvirt.virConnect, ['listAllNetworks', 'networkDefineXML', 'lookupByUUIDString', 'getLibVersion']),
-    (libvirt.virDomain, ['XMLDesc']),
+    (libvirt.virConnect, ['listAllNetworks', 'networkDefineXML']),
     (
         libvirt.virNetwork,
         ['XMLDesc', 'isActive', 'isPersistent', 'autostart', 'create', 'destroy', 'setAutostart'],

@@ -18,8 +18,3 @@ def write_domxml(domxml):
 
 def log(message):
     sys.stderr.write(message + '\n')
-
-
-def exit_hook(message, return_code=2):
-    sys.stderr.write(message + '\n')
-    sys.exit(return_code)
