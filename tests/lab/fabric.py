@@ -5,9 +5,9 @@ import collections
 import os
 import shlex
 import subprocess
+from pathlib import Path
 
-from tests.hook import TREE
-from tests.lab.sysfs import write
+from tests.hook import TREE, output
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fabric.c')
 PORT_PROFILE = 'libvmfex-port-profile.so'
@@ -26,7 +26,7 @@ def compile_port_profile(folder, cflags='-O2 -g -Werror'):
 def compile_fabric(library):
     """Make the library of a fabric, a file with that path, and the hosts' own library beside it."""
     compile_port_profile(os.path.dirname(library))
-    libnl = subprocess.check_output(['pkg-config', '--cflags', 'libnl-3.0'], text=True)
+    libnl = output('pkg-config', '--cflags', 'libnl-3.0')
     flags = f'-Wall -Wextra -Werror -O2 -fPIC -shared -ldl -lpthread {libnl}'
     subprocess.run(['gcc', SOURCE, '-o', library, *shlex.split(flags)], check=True)
 
@@ -54,8 +54,8 @@ class Fabric:
 
     def forget(self):
         """Start a new log."""
-        write(os.path.join(self.folder, 'log'), '')
+        Path(self.folder, 'log').write_text('')
 
     def refuse(self, profile):
         """Refuse a port profile; '': accept all again."""
-        write(os.path.join(self.folder, 'refuse'), profile)
+        Path(self.folder, 'refuse').write_text(profile)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.hook import output
 from tests.lab.wait import wait_for
 
 # Gives each NIC, also those that are plugged in, a static address.
@@ -56,7 +57,7 @@ def find_modules(kernel, *names):
     """Return the paths of modules and of those they need, in the order in which they are to be loaded."""
     version = kernel.partition('vmlinuz-')[2]
     commands = [['/sbin/modprobe', '--show-depends', '--set-version', version, name] for name in names]
-    lines = ''.join(subprocess.check_output(command, text=True) for command in commands).splitlines()
+    lines = ''.join(output(*command) for command in commands).splitlines()
     return list(dict.fromkeys(line.split()[1] for line in lines if line.startswith('insmod')))
 
 

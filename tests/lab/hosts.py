@@ -16,12 +16,14 @@ import socket
 import subprocess
 import tempfile
 import uuid
+from pathlib import Path
 from xml.etree import ElementTree
 
 import libvirt
 
+from tests.hook import output
 from tests.lab.fabric import PORT_PROFILE, Fabric
-from tests.lab.sysfs import DYNAMIC_VNIC, VF, VNIC, Sysfs, write
+from tests.lab.sysfs import DYNAMIC_VNIC, VF, VNIC, Sysfs
 from tests.lab.vm import VM
 from tests.messages import check_stderr
 from tests.vdsm_runner import call_hook, find_vdsm, hook_environment
@@ -111,8 +113,8 @@ class Host:
             os.makedirs(self.path(folder))
         if CAPABILITIES:
             shutil.copytree(CAPABILITIES[0], self.path(CACHE))
-        write(self.path('/etc/libvirt/libvirtd.conf'), LIBVIRTD_CONF.format(uuid.uuid4()))
-        write(self.path('/etc/libvirt/qemu.conf'), QEMU_CONF)
+        Path(self.path('/etc/libvirt/libvirtd.conf')).write_text(LIBVIRTD_CONF.format(uuid.uuid4()))
+        Path(self.path('/etc/libvirt/qemu.conf')).write_text(QEMU_CONF)
         binds = [f'mount --bind {shlex.quote(self.path(folder))} {folder}' for folder in FOLDERS]
         init = INIT.format(name=self.name, binds='\n'.join(binds))
         unshare = ['unshare', '--net', '--mount', '--uts', '--pid', '--fork', '--kill-child']
@@ -131,8 +133,7 @@ class Host:
             atexit.register(shutil.rmtree, os.path.dirname(CAPABILITIES[0]))
             shutil.copytree(self.path(CACHE), CAPABILITIES[0])
         self.conn = None  # closed, once nobody has its domains
-        with self._init:  # ends it: closes its pipes, and waits
-            pass
+        self._init.communicate()  # closes its stdin, which ends it, and waits
 
     # NICs
 
@@ -200,9 +201,7 @@ class Host:
 
     def run(self, *args):
         """Run a command on the host. Returns its output."""
-        return subprocess.run(
-            [*self.command(), *args], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-        ).stdout
+        return output(*self.command(), *args, stdin=subprocess.DEVNULL)
 
     def hook(self, point, xml, vmfex=None, vm_id=None, env=None):
         """
@@ -234,11 +233,10 @@ class Host:
 
     def calls_of_hook(self, vm):
         """Run the hook as at a VM's start. Returns the names of the calls to libvirt that it made."""
-        log = self.path('/run/calls')
-        write(log, '')
-        self.hook('before_vm_start', vm.xml, vm.vmfex, env={'FAULT_LOG': log})
-        with open(log) as calls:
-            return calls.read().split()
+        log = Path(self.path('/run/calls'))
+        log.write_text('')
+        self.hook('before_vm_start', vm.xml, vm.vmfex, env={'FAULT_LOG': str(log)})
+        return log.read_text().split()
 
     # libvirtd
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from tests.hook import TESTS
+from tests.hook import TESTS, output
 from tests.vdsm_runner import PLAIN, find_vdsm, hook_environment
 from tests.xml_builders import OWN, engine_nic_xml, metadata_of
 
@@ -77,7 +77,7 @@ class Vdsm:
 
     def hook_lines(self):
         """Return the lines of the log that the README's grep finds."""
-        return subprocess.check_output(['grep', GREP, self.log_path], text=True).splitlines()
+        return output('grep', GREP, self.log_path).splitlines()
 
 
 def device_xml(mac, network='ovirtmgmt', own=None, **nic):

@@ -2,6 +2,7 @@
 """Made-up PCI functions: the part of sysfs that tells VIC NICs from others, and VFs from their PF."""
 
 import os
+from pathlib import Path
 
 CISCO = '0x1137'
 DYNAMIC_VNIC, VNIC, VF = '0x0044', '0x0043', '0x0071'
@@ -28,14 +29,14 @@ class Sysfs:
         os.makedirs(os.path.join(function, 'net', nic))
         os.symlink(function, os.path.join(function, 'net', nic, 'device'))
         os.symlink(os.path.join(function, 'net', nic), os.path.join(self.class_net, nic))
-        write(os.path.join(function, 'vendor'), vendor)
-        write(os.path.join(function, 'device'), device)
+        Path(function, 'vendor').write_text(vendor)
+        Path(function, 'device').write_text(device)
         if pf:
             number, device = len(self.vfs(pf)), self.device(pf)
             os.symlink(device, os.path.join(function, 'physfn'))
             os.symlink(function, os.path.join(device, f'virtfn{number}'))
             for name in 'sriov_numvfs', 'sriov_totalvfs':
-                write(os.path.join(device, name), str(number + 1))
+                Path(device, name).write_text(str(number + 1))
 
     def device(self, nic):
         """Return the folder of a NIC's PCI function."""
@@ -51,12 +52,7 @@ class Sysfs:
 
     def make_own(self, nic):
         """Let a VM-FEX NIC become the host's own: after a reboot, another NIC may have that name."""
-        write(os.path.join(self.device(nic), 'device'), VNIC)
+        Path(self.device(nic), 'device').write_text(VNIC)
 
     def make_vmfex(self, nic):
-        write(os.path.join(self.device(nic), 'device'), DYNAMIC_VNIC)
-
-
-def write(path, text):
-    with open(path, 'w') as f:
-        f.write(text)
+        Path(self.device(nic), 'device').write_text(DYNAMIC_VNIC)

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from tests.hook import output
 from tests.lab.fabric import compile_port_profile
 
 NETLINK_ROUTE, NETLINK_GENERIC, RTM_SETLINK = 0, 16, 19
@@ -118,7 +119,7 @@ def send(request, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp('send'))
     flags = f'-Wall -Wextra -Werror -O1 -g -fsanitize={request.param} -fno-sanitize-recover=all'
     library = compile_port_profile(folder, flags)
-    libnl = subprocess.check_output(['pkg-config', '--cflags', '--libs', 'libnl-3.0'], text=True)
+    libnl = output('pkg-config', '--cflags', '--libs', 'libnl-3.0')
     source, program = os.path.join(os.path.dirname(__file__), 'send.c'), folder + '/send'
     link = [library, *libnl.split(), '-lpthread', '-ldl']
     subprocess.run(['gcc', *flags.split(), '-o', program, source, *link], check=True)

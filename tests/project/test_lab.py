@@ -10,7 +10,7 @@ import sys
 import libvirt
 import pytest
 
-from tests.hook import HOOKS, TREE
+from tests.hook import HOOKS, TREE, output
 from tests.lab.vm import VM
 from tests.lab.wait import wait_for
 
@@ -112,7 +112,7 @@ PROMPT = [
 def test_prompt_does_what_its_lines_say():
     command, env = [sys.executable, '-m', 'tests.lab.prompt'], {**os.environ, 'KIND': 'vfs'}
     lines = '\n'.join(line for line, _ in PROMPT)
-    out = subprocess.check_output(command, cwd=TREE, env=env, input=lines, text=True)
+    out = output(*command, cwd=TREE, env=env, input=lines)
     _, *answers = out.split('lab> ')
     assert len(answers) == len(PROMPT) + 1
     for (line, says), answer in zip(PROMPT, answers):
