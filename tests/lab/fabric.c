@@ -91,7 +91,6 @@ static int is_refused(const char *profile)
     if (!fgets(refused, sizeof refused, file))
         refused[0] = 0;
     fclose(file);
-    refused[strcspn(refused, "\n")] = 0;
     return !strcmp(refused, profile);
 }
 
