@@ -42,7 +42,7 @@ uninstall: ## remove the installed hook, below DESTDIR
 
 port-profile: $(LIBRARY) ## build the library for libvirtd; needs gcc, pkg-config and libnl's headers
 
-$(LIBRARY): port-profile/port_profile.c
+$(LIBRARY): libvirtd/port_profile.c
 	@mkdir -p $(dir $@)
 	$(CC) -Wall -Wextra $(CFLAGS) $$(pkg-config --cflags libnl-3.0) -fPIC -shared $(LDFLAGS) -o $@ $< \
 	    $$(pkg-config --libs libnl-3.0) -ldl
@@ -51,7 +51,7 @@ $(LIBRARY): port-profile/port_profile.c
 install-port-profile: $(LIBRARY) ## install the library and libvirtd's drop-ins, below DESTDIR
 	install -D -m 4644 $(LIBRARY) "$(DESTDIR)$(libdir)/$(notdir $(LIBRARY))"
 	for unit in $(UNITS); do \
-	    install -D -m 644 port-profile/50-vmfex.conf "$(DESTDIR)$(unitdir)/$$unit.service.d/50-vmfex.conf" || exit 1; \
+	    install -D -m 644 libvirtd/50-vmfex.conf "$(DESTDIR)$(unitdir)/$$unit.service.d/50-vmfex.conf" || exit 1; \
 	done
 
 uninstall-port-profile: ## remove what install-port-profile brought, below DESTDIR

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line, as far as no libvirt is asked; tests/one_host has the rest."""
+"""The command line, as far as no libvirt is asked; tests/lab has the rest."""
 
 import difflib
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a hook point does to the XML, as far as no libvirt is asked; tests/one_host has all of it."""
+"""What a hook point does to the XML, as far as no libvirt is asked; tests/lab has all of it."""
 
 from xml.dom import minidom
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The host's NICs, on a made-up sysfs; tests/one_host has what keeps VMs off them, in the kernel's."""
+"""The host's NICs, on a made-up sysfs; tests/lab has what keeps VMs off them, in the kernel's."""
 
 import shutil
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What becomes of direct-pool, decided on plain values; tests/one_host has it with a real libvirtd."""
+"""What becomes of direct-pool, decided on plain values; tests/lab has it with a real libvirtd."""
 
 import pytest
 

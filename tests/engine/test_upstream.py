@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.hook import TESTS, output
-from tests.project.test_engine import KIT, compile_kit, needs_engine
+from tests.engine.test_define_vmfex import KIT, compile_kit, needs_engine
 from tests.vdsm_runner import find_vdsm
 
 VDSM = Path(find_vdsm() or '/').parent

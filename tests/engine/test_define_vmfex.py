@@ -193,7 +193,7 @@ def accepts(request, tmp_path_factory):
         engine = Engine(request.getfixturevalue('kit'), tmp_path_factory.mktemp('expressions'))
         engine.run('both', '4.7')
         return lambda kind, values: engine.ask(kind, values)[1]
-    dialog = [shutil.which('nodejs') or 'node', os.path.join(TESTS, 'project', 'matches.js')]
+    dialog = [shutil.which('nodejs') or 'node', os.path.join(TESTS, 'engine', 'matches.js')]
     return lambda kind, values: ask([*dialog, EXPRESSIONS[kind]], values)[1]
 
 

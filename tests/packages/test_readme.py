@@ -31,11 +31,11 @@ def test_hook_points_that_an_administrator_is_to_look_for_are_those_that_there_a
     assert set(re.findall('`(before_[a-z_]*)`', section)) == set(HOOK_POINTS)
 
 
-@pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md', 'docs/messages.md', 'docs/upstream.md'])
+@pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md', 'docs/messages.md', 'libvirtd/upstream.md'])
 def test_files_that_a_document_names_are_there(name):
     with open(os.path.join(TREE, name), encoding='utf-8') as f:
         text = f.read()
-    named = re.findall(r'\]\(([^)#]*)\)|\b((?:tests|hooks|docs)/[\w/.-]*\w)', text)
+    named = re.findall(r'\]\(([^)#]*)\)|\b((?:tests|hooks|docs|libvirtd)/[\w/.-]*\w)', text)
     assert [path for path in map(''.join, named) if not os.path.exists(os.path.join(TREE, path))] == []
 
 
