@@ -7,6 +7,8 @@ from xml.dom import minidom
 BRIDGE = '<source bridge="ovirtmgmt"/>'
 # A NIC's own port profile, from its vNIC profile, in the metadata.
 OWN = '<ovirt-vm:custom><ovirt-vm:vmfex>{}</ovirt-vm:vmfex></ovirt-vm:custom>'
+# What VDSM puts into the metadata of a VM that it starts.
+HAS_RUN = '<ovirt-vm:startTime type="float">1790000000.0</ovirt-vm:startTime>'
 MIRRORING = '<ovirt-vm:portMirroring><ovirt-vm:network>ovirtmgmt</ovirt-vm:network></ovirt-vm:portMirroring>'
 # What the engine gives a NIC that libvirt refuses on VM-FEX.
 FILTER = '<filterref filter="vdsm-no-mac-spoofing"/>'

@@ -7,12 +7,12 @@ from xml.parsers.expat import ExpatError
 from vmfex.failure import Failure
 
 
-def read_xml(hint, parse, *source):
+def read_xml(cure, parse, *source):
     """Return the document that parse makes of a source. Raises Failure if it is not XML, or OSError."""
     try:
         return parse(*source)
     except (ExpatError, ValueError, LookupError) as e:  # the latter two: not in its encoding, or in none
-        raise Failure(f"the XML of the VM can't be read: {e}; {hint}") from None
+        raise Failure("the XML of the VM can't be read", cure, detail=e) from None
 
 
 def find(element, *path, namespace=None):

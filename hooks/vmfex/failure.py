@@ -8,7 +8,14 @@ import traceback
 
 
 class Failure(Exception):
-    """An expected failure. Its text is the line that the administrator gets."""
+    """
+    An expected failure: what is wrong and what the administrator can do. Its text is the line for both.
+
+    detail is what the message quotes: the value, or another program's own message.
+    """
+
+    def __init__(self, message, cure, detail=''):
+        super().__init__(f'{message}: {detail}; {cure}' if detail else f'{message}: {cure}')
 
 
 def exit_on_failure(function):
@@ -20,15 +27,17 @@ def exit_on_failure(function):
         try:
             return function(*args)
         except Failure as e:
-            message = e
+            failure = e
         except ImportError as e:
-            message = f"{e}: this runs on an oVirt host, with VDSM and libvirt's Python binding"
+            failure = Failure(e, "this runs on an oVirt host, with VDSM and libvirt's Python binding")
         except OSError as e:
-            message = f"{e}: check that the file or folder exists, has space left and that VDSM may use it"
+            failure = Failure(
+                e, "check that the file or folder exists, has space left and that VDSM may use it"
+            )
         except Exception:
             where = "rpm -qi vdsm-hook-vmfex shows where"
-            message = f"this is a bug, please report it ({where}):\n" + traceback.format_exc().rstrip()
-        sys.stderr.write(f'vmfex: {message}\n')
+            failure = f"this is a bug, please report it ({where}):\n" + traceback.format_exc().rstrip()
+        sys.stderr.write(f'vmfex: {failure}\n')
         sys.exit(2)  # for VDSM: failed, and no later hook is to run
 
     return call

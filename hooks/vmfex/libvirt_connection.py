@@ -20,5 +20,5 @@ def libvirt_connection():
         # By default VDSM ends the process when libvirtd goes away, without a word.
         yield libvirtconnection.get(killOnFailure=False)
     except libvirt.libvirtError as e:
-        text = ' '.join(str(e).split())
-        raise Failure(f"libvirt failed: {text}; check libvirt on this host, then try again") from None
+        text = ' '.join(str(e).split())  # on one line
+        raise Failure("libvirt failed", "check libvirt on this host, then try again", detail=text) from None

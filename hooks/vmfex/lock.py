@@ -28,4 +28,5 @@ def lock():
 
 
 def time_out(signum, frame):
-    raise Failure(f"another hook has held {LOCK} for {LOCK_TIMEOUT} seconds: end it (lslocks shows its PID)")
+    held = f"another hook has held {LOCK} for {LOCK_TIMEOUT} seconds"
+    raise Failure(held, "end it (lslocks shows its PID)")

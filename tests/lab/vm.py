@@ -10,7 +10,7 @@ import libvirt
 import libvirt_qemu
 
 from tests.lab.wait import wait_for
-from tests.xml_builders import OWN, UNFIT, alias_of, engine_nic_xml, metadata_of
+from tests.xml_builders import HAS_RUN, OWN, UNFIT, alias_of, engine_nic_xml, metadata_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -70,7 +70,7 @@ class VM:
         return log
 
     def suspend(self, host):
-        self.suspended = self.on(host).XMLDesc()
+        self.suspended = self.on(host).XMLDesc().replace('<ovirt-vm:device', HAS_RUN + '<ovirt-vm:device', 1)
         self.on(host).managedSave()
 
     def resume(self, host):

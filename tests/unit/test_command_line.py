@@ -144,3 +144,13 @@ def test_stdin_or_stdout_that_is_closed_or_takes_nothing_is_one_line(call):
     with open('/dev/full', 'wb') as full, open(pipe, 'wb') as broken:
         call('--help', error="stdout can't be written (No space left on device): ", stdout=full)
         call('--test', error="stdout can't be written (Broken pipe): ", stdout=broken)
+
+
+def test_ctrl_c_ends_it_without_a_traceback(call):
+    env = {'PATH': os.environ['PATH'], 'PYTHONPATH': f'{PLAIN}:{PLAIN}/vdsm/hook'}
+    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
+    # It waits for the domain on stdin, having looked into what it is to do.
+    with subprocess.Popen([sys.executable, HOOK, '--test', '-'], env=env, **pipes) as test:
+        wait_for(lambda: is_asleep(test.pid))
+        test.send_signal(signal.SIGINT)
+        assert test.communicate() == (b'', b'') and test.returncode == -signal.SIGINT

@@ -25,11 +25,7 @@ def test_vmfex_nics_are_known_by_their_pci_device_and_in_the_order_a_person_coun
     sysfs.add('eth4', device=VF, pf='eth3')
     sysfs.add('eth5', vendor='0x8086')
     vmfex, others = host.read_nics()
-    assert list(vmfex) == ['eth', 'eth2', 'eth4', 'eth9', 'eth10', 'enp6s0f0', 'enp6s0f1']
-    assert set(vmfex.values()) == {
-        '',
-        "eth4 can't be read (No such file or directory)",
-    }  # its PF has no flags
+    assert vmfex == ['eth', 'eth2', 'eth4', 'eth9', 'eth10', 'enp6s0f0', 'enp6s0f1']
     assert others == {'eth3', 'eth5', 'bonding_masters'}
 
 
@@ -37,4 +33,17 @@ def test_nic_that_goes_away_meanwhile_is_not_there(sysfs):
     for nic in 'eth3', 'eth4':
         sysfs.add(nic)
     shutil.rmtree(sysfs.device('eth3'))  # and its link is still in the list
-    assert host.read_nics() == ({'eth4': ''}, {'eth3'})
+    assert host.read_nics() == (['eth4'], {'eth3'})
+
+
+def test_fault_is_named_unless_it_is_a_macvtap_that_leaves(sysfs, tmpdir):
+    sysfs.add('eth2', device=VNIC)
+    sysfs.add('eth3', device=VF, pf='eth2')
+    assert host.find_fault('eth3') == "eth3 can't be read (No such file or directory)"  # its PF has no flags
+    for flags, fault in ('0x1002', 'PF eth2 of eth3 is down'), ('0x1003', ''):
+        tmpdir.join('sys/class/net/eth2/flags').write(flags)
+        assert host.find_fault('eth3') == fault
+    for upper in 'macvtap7', 'macvtap8':
+        tmpdir.join('sys/class/net/eth3/upper_' + upper).write('')
+        assert host.find_fault('eth3', {'macvtap7'}) == ('macvtap8 is on eth3' if upper[-1] == '8' else '')
+    assert host.find_fault('eth3') == 'macvtap7 is on eth3'

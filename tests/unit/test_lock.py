@@ -3,25 +3,42 @@
 import fcntl
 import os
 import signal
+import stat
+import subprocess
+import sys
 
 import pytest
 
-from tests.unit import refused
+from tests.hook import HOOKS
 from vmfex import lock as lock_module
+
+# Waits for the lock on that file, for a second.
+WAIT = """
+import sys
+from vmfex import lock
+lock.LOCK, lock.LOCK_TIMEOUT = sys.argv[1], 1
+with lock.lock():
+    pass
+"""
 
 
 @pytest.fixture
 def lock(monkeypatch, tmpdir):
-    """The lock, on a file of the test's own, and with a limit of a second."""
+    """The lock, on a file of the test's own."""
     monkeypatch.setattr(lock_module, 'LOCK', str(tmpdir.join('lock')))
-    monkeypatch.setattr(lock_module, 'LOCK_TIMEOUT', 1)
     return lock_module.lock
 
 
 def test_lock_is_waited_for_no_longer_than_the_limit_and_free_again_after_it(lock):
-    with lock(), refused(f'another hook has held {lock_module.LOCK} for 1 seconds: end it'):
-        with lock():
-            pass
+    command = [sys.executable, '-Bc', WAIT, lock_module.LOCK]
+    with lock():
+        # In another process, so that what waits for ever ends here, too.
+        waits = subprocess.Popen(command, cwd=HOOKS, stderr=subprocess.PIPE, universal_newlines=True)
+        try:
+            _, error = waits.communicate(timeout=20)
+        finally:
+            waits.kill()
+    assert f'another hook has held {lock_module.LOCK} for 1 seconds: end it (lslocks' in error
     with open(lock_module.LOCK) as f:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -29,6 +46,15 @@ def test_lock_is_waited_for_no_longer_than_the_limit_and_free_again_after_it(loc
 def test_limit_does_not_count_for_what_is_done_under_the_lock(lock):
     with lock():
         assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_lock_file_is_nobody_elses_to_write_and_not_to_run(lock):
+    old = os.umask(0)
+    try:
+        with lock():
+            assert stat.S_IMODE(os.stat(lock_module.LOCK).st_mode) == 0o644
+    finally:
+        os.umask(old)
 
 
 def test_lock_file_of_another_user_will_do(lock, monkeypatch, tmpdir):

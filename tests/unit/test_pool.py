@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What becomes of direct-pool, decided on plain values; tests/lab has it with a real libvirtd."""
 
+import contextlib
+
 import pytest
 
+from tests.lab.sysfs import VNIC, Sysfs
 from tests.unit import refused
 from tests.xml_builders import network_xml, same
-from vmfex.host import HostNICs
-from vmfex.pool import NO_POOL, Network, Pool, definition, parse_network, plan
+from vmfex import host as host_module
+from vmfex import lock as lock_module
+from vmfex import pool as pool_module
+from vmfex.pool import Network, Pool, definition, parse_network, prepare_pool
 
 NICS = ['eth3', 'eth4', 'eth10']
 BRIDGED, DOWN = 'eth3 is a port of ovirtmgmt', 'PF pf0 of eth4 is down'
@@ -14,7 +19,7 @@ BRIDGED, DOWN = 'eth3 is a port of ovirtmgmt', 'PF pf0 of eth4 is down'
 
 def make_host(*gone, **faults):
     """Return the NICs of a host: these, less those gone, and with faults, by NIC."""
-    return HostNICs({nic: faults.get(nic, '') for nic in NICS if nic not in gone}, {'eth0'})
+    return {nic: faults.get(nic, '') for nic in NICS if nic not in gone}
 
 
 HOST, BRIDGED_HOST, BOTH_HOST = make_host(), make_host(eth3=BRIDGED), make_host(eth3=BRIDGED, eth4=DOWN)
@@ -24,11 +29,16 @@ def network(nics=NICS, used=(), foreign=()):
     return Network({nic: int(nic in used) for nic in nics}, set(foreign))
 
 
-def pool(live=NICS, next=None, used=(), foreign=(), next_foreign=(), **state):
-    """Return a Pool: one that is right for HOST, but for what is given."""
+def pool(live=NICS, next=None, used=(), foreign=(), next_foreign=(), host=HOST, **state):
+    """Return a Pool: one that is right for its host, but for what is given."""
     later = network(live if next is None else next, (), next_foreign or foreign)
-    state = {'active': True, 'persistent': True, 'autostart': True, **state}
-    return Pool('uuid', live=network(live, used, foreign), next=later, used=set(used), **state)
+    state = {'uuid': 'uuid', 'active': True, 'persistent': True, 'autostart': True, **state}
+    live = network(live, used, foreign)
+    return Pool(live=live, next=later, used=set(used), faults=host, others={'eth0'}, **state)
+
+
+def no_pool(host=HOST):
+    return pool([], host=host, uuid='', active=False, persistent=False, autostart=False)
 
 
 LAST, BACKWARDS = ['eth4', 'eth10', 'eth3'], NICS[::-1]  # eth3 comes last
@@ -40,46 +50,45 @@ NEXT, NEXT_BUT_LAST = (
     line.replace(':', ', for its next start, as VMs are on it:') for line in (ALL, ALL_BUT_LAST)
 )
 
-# id: (pool, host, how many NICs a VM can have, lines for the log)
-PLANS = {
-    'right': (pool(), HOST, 3, []),
-    'right-and-in-use': (pool(used=['eth3', 'eth4']), HOST, 1, []),
-    'absent': (NO_POOL, HOST, 3, [ALL, STARTED, AUTOSTART]),
-    'inactive': (pool(active=False), HOST, 3, [STARTED]),
-    'inactive-and-wrong': (pool(['eth3'], active=False), HOST, 3, [ALL, STARTED]),
-    'not-autostarted': (pool(autostart=False), HOST, 3, [AUTOSTART]),
-    'transient': (pool(persistent=False, autostart=False), HOST, 3, [ALL, AUTOSTART]),
-    'transient-and-in-use': (pool(persistent=False, used=['eth3']), HOST, 2, [NEXT]),
-    'nic-came': (pool(['eth3', 'eth4']), HOST, 3, [ALL, *RESTARTED]),
-    'nic-is-the-hosts-own': (pool(OWN), HOST, 3, [ALL, *RESTARTED]),
-    'only-live-is-wrong': (pool(['eth3'], next=NICS), HOST, 3, RESTARTED),
-    'only-next-is-wrong': (pool(next=['eth3']), HOST, 3, [ALL]),
-    'nic-came-in-use': (pool(['eth3', 'eth4'], used=['eth3']), HOST, 1, [NEXT]),
-    'nic-gone-comes-after-in-use': (pool(MORE, used=['eth3']), HOST, 2, [NEXT]),
-    'hosts-own-is-in-use': (pool(OWN, used=['eth0']), HOST, 3, [NEXT]),
-    'used-one-is-gone': (pool(used=['eth3']), make_host('eth3'), 2, [NEXT.replace('eth3, ', '')]),
-    'only-live-is-wrong-in-use': (pool(NICS[:2], next=NICS, used=['eth3']), HOST, 1, []),
-    'foreign-settings': (pool(foreign=['vlan']), HOST, 3, [ALL, *RESTARTED]),
-    'foreign-settings-next': (pool(next_foreign=['vlan']), HOST, 3, [ALL]),
-    'absent-one-unusable': (NO_POOL, BRIDGED_HOST, 2, [ALL_BUT_LAST, STARTED, AUTOSTART]),
-    'unusable-one-is-first': (pool(), BRIDGED_HOST, 2, [ALL_BUT_LAST, *RESTARTED]),
-    'two-unusable-ones-are-last': (pool(BACKWARDS), BOTH_HOST, 1, []),
-    'usable-again': (pool(LAST), HOST, 3, []),
-    'unusable-one-is-last-in-use': (pool(used=['eth4']), make_host(eth10=BRIDGED), 1, []),
+# id: (pool, how many NICs a VM can have, lines for the log)
+STEPS = {
+    'right': (pool(), 3, []),
+    'right-and-in-use': (pool(used=['eth3', 'eth4']), 1, []),
+    'absent': (no_pool(), 3, [ALL, STARTED, AUTOSTART]),
+    'inactive': (pool(active=False), 3, [STARTED]),
+    'inactive-and-wrong': (pool(['eth3'], active=False), 3, [ALL, STARTED]),
+    'not-autostarted': (pool(autostart=False), 3, [AUTOSTART]),
+    'transient': (pool(persistent=False, autostart=False), 3, [ALL, AUTOSTART]),
+    'transient-and-in-use': (pool(persistent=False, used=['eth3']), 2, [NEXT]),
+    'nic-came': (pool(['eth3', 'eth4']), 3, [ALL, *RESTARTED]),
+    'nic-is-the-hosts-own': (pool(OWN), 3, [ALL, *RESTARTED]),
+    'only-live-is-wrong': (pool(['eth3'], next=NICS), 3, RESTARTED),
+    'only-next-is-wrong': (pool(next=['eth3']), 3, [ALL]),
+    'nic-came-in-use': (pool(['eth3', 'eth4'], used=['eth3']), 1, [NEXT]),
+    'nic-gone-comes-after-in-use': (pool(MORE, used=['eth3']), 2, [NEXT]),
+    'hosts-own-is-in-use': (pool(OWN, used=['eth0']), 3, [NEXT]),
+    'used-one-is-gone': (pool(used=['eth3'], host=make_host('eth3')), 2, [NEXT.replace('eth3, ', '')]),
+    'only-live-is-wrong-in-use': (pool(NICS[:2], next=NICS, used=['eth3']), 1, []),
+    'foreign-settings': (pool(foreign=['vlan']), 3, [ALL, *RESTARTED]),
+    'foreign-settings-next': (pool(next_foreign=['vlan']), 3, [ALL]),
+    'absent-one-unusable': (no_pool(host=BRIDGED_HOST), 2, [ALL_BUT_LAST, STARTED, AUTOSTART]),
+    'unusable-one-is-first': (pool(host=BRIDGED_HOST), 2, [ALL_BUT_LAST, *RESTARTED]),
+    'two-unusable-ones-are-last': (pool(BACKWARDS, host=BOTH_HOST), 1, []),
+    'usable-again': (pool(LAST), 3, []),
+    'unusable-one-is-last-in-use': (pool(used=['eth4'], host=make_host(eth10=BRIDGED)), 1, []),
     'unusable-one-comes-last-next-time': (
-        pool(['eth4', 'eth3', 'eth10'], used=['eth4', 'eth10']),
-        BRIDGED_HOST,
+        pool(['eth4', 'eth3', 'eth10'], used=['eth4', 'eth10'], host=BRIDGED_HOST),
         0,
         [NEXT_BUT_LAST],
     ),
 }
 
 
-@pytest.mark.parametrize('pool, host, most, done', PLANS.values(), ids=PLANS)
-def test_plan_makes_the_pool_right_and_never_restarts_one_that_is_in_use(pool, host, most, done):
-    assert [line for line, _ in plan(most, pool, host)] == done
+@pytest.mark.parametrize('pool, most, done', STEPS.values(), ids=STEPS)
+def test_steps_make_the_pool_right_and_never_restart_one_that_is_in_use(pool, most, done):
+    assert [step.line for step in pool.steps(most)] == done
     with refused('direct-pool has '):
-        plan(most + 1, pool, host)
+        pool.steps(most + 1)
 
 
 def few(count, needed, more=''):
@@ -93,23 +102,23 @@ def wrong(nic, more=''):
 
 
 COMES = '; eth10 comes when the VMs on direct-pool have left'
-# id: (pool, host, how many NICs the VM needs, refusal)
+# id: (pool, how many NICs the VM needs, refusal)
 REFUSED = {
-    'more-than-all': (pool(), HOST, 4, few('3 free NICs of 3', 4)),
-    'no-nics': (NO_POOL, make_host(*NICS), 1, few('0 free NICs of 0', 1)),
-    'in-use': (pool(used=['eth3', 'eth4']), HOST, 2, few('1 free NIC of 3', 2)),
-    'cannot-grow-now': (pool(NICS[:2], used=['eth3']), HOST, 2, few('1 free NIC of 2', 2, COMES)),
-    'unusable-ones': (pool(), BOTH_HOST, 2, few('1 free NIC of 1', 2, f'; {BRIDGED}; {DOWN}')),
-    'next-one-is-gone': (pool(used=['eth3']), make_host('eth4'), 1, wrong('eth4')),
-    'next-one-is-unusable': (pool(used=['eth3']), make_host(eth4=DOWN), 1, wrong('eth4', f'; {DOWN}')),
-    'last-one-is-the-hosts-own': (pool(OWN, used=['eth3']), HOST, 1, wrong('eth0')),
+    'more-than-all': (pool(), 4, few('3 free NICs of 3', 4)),
+    'no-nics': (no_pool(host=make_host(*NICS)), 1, few('0 free NICs of 0', 1)),
+    'in-use': (pool(used=['eth3', 'eth4']), 2, few('1 free NIC of 3', 2)),
+    'cannot-grow-now': (pool(NICS[:2], used=['eth3']), 2, few('1 free NIC of 2', 2, COMES)),
+    'unusable-ones': (pool(host=BOTH_HOST), 2, few('1 free NIC of 1', 2, f'; {BRIDGED}; {DOWN}')),
+    'next-one-is-gone': (pool(used=['eth3'], host=make_host('eth4')), 1, wrong('eth4')),
+    'next-one-is-unusable': (pool(used=['eth3'], host=make_host(eth4=DOWN)), 1, wrong('eth4', f'; {DOWN}')),
+    'last-one-is-the-hosts-own': (pool(OWN, used=['eth3']), 1, wrong('eth0')),
 }
 
 
-@pytest.mark.parametrize('pool, host, need, says', REFUSED.values(), ids=REFUSED)
-def test_vm_that_would_not_get_its_nics_is_refused(pool, host, need, says):
+@pytest.mark.parametrize('pool, need, says', REFUSED.values(), ids=REFUSED)
+def test_vm_that_would_not_get_its_nics_is_refused(pool, need, says):
     with refused(says) as refusal:
-        plan(need, pool, host)
+        pool.check(need)
     assert str(refusal.value) == says
 
 
@@ -139,3 +148,56 @@ def test_live_network_is_read_with_its_connections_and_what_is_not_ours(part, be
 def test_network_of_another_kind_is_somebody_elses(mode, xml):
     with refused(f"network direct-pool is not the hook's, its forward mode is {mode}"):
         parse_network(xml)
+
+
+# The same with libvirt's own test driver, which needs no libvirtd.
+
+
+@pytest.fixture
+def conn(monkeypatch, tmpdir):
+    """A virConnect that the hook uses, on a host whose NICs are in conn.sysfs."""
+    libvirt = pytest.importorskip('libvirt')
+
+    @contextlib.contextmanager
+    def connection():
+        yield conn
+
+    tmpdir.join('node.xml').write('<node/>')  # test:///default is one for all of a process
+    conn = libvirt.open(f'test://{tmpdir}/node.xml')
+    conn.sysfs = Sysfs(str(tmpdir.join('sys')))
+    # This driver knows no flags: its active networks are as their definitions.
+    xml_desc = libvirt.virNetwork.XMLDesc
+    monkeypatch.setattr(libvirt.virNetwork, 'XMLDesc', lambda network, flags: xml_desc(network))
+    monkeypatch.setattr(pool_module, 'libvirt_connection', connection)
+    monkeypatch.setattr(host_module, 'SYS_NET', conn.sysfs.class_net)
+    monkeypatch.setattr(lock_module, 'LOCK', str(tmpdir.join('lock')))
+    return conn
+
+
+def test_pool_is_made_of_the_hosts_nics_whatever_their_names_and_then_left_alone(conn):
+    names = ['eth10', '&"<th3']
+    for name in names:
+        conn.sysfs.add(name)
+    assert prepare_pool(2) == [f'direct-pool defined: {", ".join(names)}', STARTED, AUTOSTART]
+    made = Pool.read(conn)
+    assert list(made.live.nics) == names and (made.active, made.persistent, made.autostart) == (1, 1, 1)
+    assert prepare_pool(2) == []
+    with refused('has 2 free NICs of 2, this VM needs 3'):
+        prepare_pool(3)
+
+
+def test_pool_follows_the_hosts_nics_and_keeps_its_uuid(conn):
+    conn.sysfs.add('eth3')
+    prepare_pool(1)
+    uuid = Pool.read(conn).uuid
+    conn.networkLookupByName('direct-pool').destroy()  # at a restart, this driver keeps the old definition
+    conn.sysfs.add('eth4', device=VNIC)
+    conn.sysfs.add('eth5')
+    conn.sysfs.make_own('eth3')
+    assert prepare_pool(1) == ['direct-pool defined: eth5', STARTED]
+    after = Pool.read(conn)
+    assert (after.uuid, list(after.live.nics), after.others) == (uuid, ['eth5'], {'eth3', 'eth4'})
+
+
+def test_vm_that_takes_no_nic_needs_no_libvirt():
+    assert prepare_pool(0) == []

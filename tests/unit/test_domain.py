@@ -7,7 +7,9 @@ import pytest
 
 from tests.unit import refused
 from tests.xml_builders import MIRRORING, OWN, domain_xml, metadata_of, nic_xml, pool_nic_xml, same
-from vmfex import nics
+from vmfex import domain
+from vmfex.custom_property import Port
+from vmfex.interface import Interface
 
 A, B = '00:1a:4a:16:01:51', '00:1a:4a:16:01:52'
 # What libvirt makes of such a source when the VM runs.
@@ -23,7 +25,8 @@ HALF = nic_xml(A, '<teaming type="transient" persistent="ua-1"/>', 'hostdev', ''
 def move(xml, profiles):
     """Move the NICs of a domain's XML. Returns the XML that comes out, and the log."""
     doc = minidom.parseString(xml)
-    moved, log = nics.move_all(doc.documentElement, profiles)
+    ports = {mac: Port(profile) for mac, profile in profiles.items()}
+    moved, log = domain.move_interfaces(doc.documentElement, ports)
     assert moved == (not same(doc.toxml(), xml))
     return doc.toxml(), log
 
@@ -155,7 +158,7 @@ def test_nics_on_the_pool_are_found():
     there = nic_xml(A, '', 'network', ON_POOL), pool_nic_xml(A, 'P', '', 'direct', LIVE)
     elsewhere = nic_xml(B, '', 'network', ELSEWHERE), nic_xml(B, '', 'direct', f'<source{LIVE}/>'), NO_MAC
     root = minidom.parseString(domain_xml(*there, *elsewhere)).documentElement
-    assert [nics.mac_of(nic) for nic in nics.find_on_pool(root)] == [A, A]
+    assert [interface.mac for interface in domain.find_on_pool(root)] == [A, A]
 
 
 # The update of a NIC that runs: in both forms, whatever libvirt is here.
@@ -169,7 +172,7 @@ def test_update_is_the_running_nic_in_libvirts_form_with_the_asked_link(version,
     running = minidom.parseString(pool_nic_xml(A, 'P', rest + before, 'direct', LIVE))
     waits = '<bandwidth><inbound average="7"/></bandwidth><mtu size="1500"/>'
     asked = minidom.parseString(nic_xml(A, link + waits, source='<source bridge="storage"/>'))
-    line = nics.set_link(running.documentElement, asked.documentElement, version)
+    line = Interface(running.documentElement).set_link(Interface(asked.documentElement), version)
     assert same(running.toxml(), pool_nic_xml(A, 'P', rest + link, form, LIVE if form == 'direct' else ''))
     state = 'down' if 'down' in link else 'up'
     assert line.startswith(f'NIC {A} has link {state}; it stays on port profile P, ')
