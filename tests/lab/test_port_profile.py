@@ -6,7 +6,7 @@ import contextlib
 import libvirt
 import pytest
 
-from tests.lab.kinds import ON_BOTH_KINDS, ON_EL9_VFS
+from tests.lab.kinds import ON_EL9_VFS
 from tests.lab.vm import VM
 from tests.messages import matches, rows
 from tests.xml_builders import PLUGGED
@@ -72,15 +72,17 @@ def test_vfs_need_the_library_when_the_kernel_checks_the_port_profiles_size(alph
     VM(2, profiles=('p' * 39,)).start(alpha)
 
 
-@ON_BOTH_KINDS
-def test_test_says_what_needs_the_library_and_whether_libvirtd_has_it(alpha):
-    who = 'VFs on EL10' if alpha.pfs() else 'dynamic vNICs'
-    line = f'{who} need vdsm-hook-vmfex-libvirt: libvirtd has loaded its library'
-    assert line in alpha.dry_run(VM().xml)[1]
+def test_test_says_whether_libvirtd_has_the_library_and_fails_if_not(alpha):
+    vm, line = VM(), 'libvirtd has loaded the library of vdsm-hook-vmfex-libvirt'
+    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
+    assert (status, err) == (0, []) and line in out
     restart(alpha, 'AB', port_profile=False)
-    assert line.replace('has', 'has not') in alpha.dry_run(VM().xml)[1]
+    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
+    line = line.replace('has', 'has not')
+    assert status == 2 and line in out and 'would log: vmfex: direct-pool started' in out
+    assert err == [f'vmfex: {line}: install it, then systemctl restart libvirtd']
     alpha.kill_libvirtd()
     alpha.run('rm', '-f', '/run/libvirtd.pid')
-    status, out, [error] = alpha.dry_run(VM().xml, VM().vmfex)
+    status, out, [error] = alpha.dry_run(vm.xml, vm.vmfex)
     assert status == 2 and error.startswith('vmfex: libvirt failed: ')
-    assert [text for text in out if text.startswith(f'{who} need') and 'No such file or directory' in text]
+    assert [text for text in out if 'is unknown' in text and 'No such file or directory' in text]

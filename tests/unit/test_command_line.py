@@ -4,6 +4,7 @@
 import difflib
 import os
 import re
+import signal
 import subprocess
 import sys
 from xml.dom import minidom
@@ -146,11 +147,31 @@ def test_stdin_or_stdout_that_is_closed_or_takes_nothing_is_one_line(call):
         call('--test', error="stdout can't be written (Broken pipe): ", stdout=broken)
 
 
-def test_ctrl_c_ends_it_without_a_traceback(call):
-    env = {'PATH': os.environ['PATH'], 'PYTHONPATH': f'{PLAIN}:{PLAIN}/vdsm/hook'}
-    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
-    # It waits for the domain on stdin, having looked into what it is to do.
-    with subprocess.Popen([sys.executable, HOOK, '--test', '-'], env=env, **pipes) as test:
-        wait_for(lambda: is_asleep(test.pid))
-        test.send_signal(signal.SIGINT)
-        assert test.communicate() == (b'', b'') and test.returncode == -signal.SIGINT
+def test_ctrl_c_ends_it_without_a_traceback(tmpdir):
+    fifo = str(tmpdir.join('fifo'))
+    os.mkfifo(fifo)
+    with subprocess.Popen([sys.executable, HOOK, '--test', fifo], stderr=subprocess.PIPE) as test:
+        with open(fifo, 'wb'):  # once the hook has opened it, too
+            test.send_signal(signal.SIGINT)
+            assert test.communicate()[1] == b''
+    assert test.returncode == -signal.SIGINT
+
+
+def test_error_of_libvirt_in_several_lines_becomes_one(call, tmpdir):
+    error = "def open(uri): raise libvirtError('broken:\\n  here')\n"
+    tmpdir.join('libvirt.py').write(LIBVIRT + error)
+    call('--test', error='libvirt failed: broken: here; check libvirt on this host')
+
+
+@pytest.mark.parametrize('nic', ['network', 'direct'])
+def test_value_of_a_vnic_profile_is_judged_and_applied_also_on_the_pool(call, domain, nic):
+    """As at the next start: a NIC of a VM that was started or runs there."""
+    domain.write(domain_xml(pool_nic_xml(A, 'P1', type=nic)))
+    out = call('--test', str(domain), error=DENIED, env={'vmfex': 'P2'})
+    assert f'\nwould log: vmfex: NIC {A} moved from port profile P1 to port profile P2'.encode() in out
+    call(
+        '--test',
+        str(domain),
+        error=f'custom property vmfex of the vNIC profile of NIC {A}: ',
+        env={'vmfex': ' P'},
+    )
