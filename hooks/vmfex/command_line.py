@@ -20,7 +20,7 @@ SAMPLE = """\
 WOULD_LOG = "would log: vmfex: {}"
 
 
-@exit_on_failure
+@exit_on_failure()
 def run(arguments, manual, environment):
     """Do what the arguments say."""
     if not (sys.stdin and sys.stdout):

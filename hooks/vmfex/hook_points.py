@@ -66,7 +66,7 @@ def put_on_pool(doc, ports):
     return log, doc if moved else None
 
 
-@exit_on_failure
+@exit_on_failure()
 def run(hook_point, environment):
     """Do what VDSM calls the hook for, at the hook point of that name and with that environment."""
     if hook_point not in HOOK_POINTS or '_hook_domxml' not in environment:

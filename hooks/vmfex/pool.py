@@ -36,10 +36,7 @@ def prepare_pool(needed):
             return [step.line for step in steps]
 
 
-FIELDS = 'uuid active persistent autostart live next used faults others'
-
-
-class Pool(collections.namedtuple('Pool', FIELDS)):
+class Pool(collections.namedtuple('Pool', 'uuid active persistent autostart live next used faults others')):
     """
     direct-pool and the host's NICs at one moment.
 
@@ -48,20 +45,14 @@ class Pool(collections.namedtuple('Pool', FIELDS)):
     keeps VMs off it, '' if nothing does. others has the names of the host's other NICs.
     """
 
-    __slots__ = ()
-
     @classmethod
     def read(cls, conn, leaving=()):
-        """
-        Read it from libvirt and sysfs, as if the VM with these Interfaces had left. Raises Failure if it is
-        somebody else's network.
-        """
+        """Read it, as if a VM with these Interfaces had left. Raises Failure if it is somebody else's."""
         import libvirt
 
         ours = {interface.macvtap for interface in leaving}
         vmfex, others = read_nics()
-        faults = {nic: find_fault(nic, ours) for nic in vmfex}
-
+        faulty = {nic for nic in vmfex if find_fault(nic, ours)}
         network = next((network for network in conn.listAllNetworks() if network.name() == POOL), None)
         if network:
             flags = 0, libvirt.VIR_NETWORK_XML_INACTIVE
@@ -69,15 +60,12 @@ class Pool(collections.namedtuple('Pool', FIELDS)):
             state = network.UUIDString(), network.isActive(), network.isPersistent(), network.autostart()
         else:
             live, later, state = Network({}, set()), Network({}, set()), ('', False, False, False)
-
         used = {nic for nic, connections in live.nics.items() if connections}
         used -= {interface.nic for interface in leaving}
         # libvirt counts a VM before its macvtap is there, and until it is gone. So only a fault that was
         # there before libvirt was asked, and is still there, is not that of a VM that comes or goes.
-        lasting = {
-            nic: find_fault(nic, ours) if fault and nic not in used else '' for nic, fault in faults.items()
-        }
-        return cls(*state, live, later, used, lasting, others)
+        faults = {nic: find_fault(nic, ours) if nic in faulty - used else '' for nic in vmfex}
+        return cls(*state, live, later, used, faults, others)
 
     def in_order(self):
         """Return the VM-FEX NICs: libvirt takes the first that no VM is on, so unusable ones come last."""
@@ -106,10 +94,9 @@ class Pool(collections.namedtuple('Pool', FIELDS)):
         # libvirt takes the first ones. Those of the host matter anywhere, as more VMs may start meanwhile.
         wrong = [nic for nic in unused if nic in self.others or nic in unused[:needed] and nic not in free]
         if wrong:
-            fault = (
-                f"{wrong[0]}, which is not a usable VM-FEX NIC; it can't leave the pool while VMs are on it"
-            )
-            raise Failure(f"direct-pool would give VMs {fault}", "migrate these VMs, then try again" + more)
+            stays = "it can't leave the pool while VMs are on it"
+            message = f"direct-pool would give VMs {wrong[0]}, which is not a usable VM-FEX NIC; {stays}"
+            raise Failure(message, "migrate these VMs, then try again" + more)
 
     def steps(self, needed):
         """Return the Steps that make it right for a VM that takes that many NICs. Raises Failure as check."""
@@ -126,9 +113,10 @@ class Pool(collections.namedtuple('Pool', FIELDS)):
         if restart:
             steps.append(Step("direct-pool stopped", stop_pool))
         if restart or not self.active:
-            steps.append(Step("direct-pool started", start_pool))
+            steps.append(Step("direct-pool started", lambda conn: conn.networkLookupByName(POOL).create()))
         if not self.autostart:
-            steps.append(Step("direct-pool set to autostart", set_autostart))
+            line = "direct-pool set to autostart"
+            steps.append(Step(line, lambda conn: conn.networkLookupByName(POOL).setAutostart(1)))
         return steps
 
 
@@ -161,11 +149,3 @@ def stop_pool(conn):
     if any(parse_network(network.XMLDesc(0)).nics.values()):
         raise Failure("a VM came onto direct-pool just when it was to restart", "try again")
     network.destroy()
-
-
-def start_pool(conn):
-    conn.networkLookupByName(POOL).create()
-
-
-def set_autostart(conn):
-    conn.networkLookupByName(POOL).setAutostart(1)
