@@ -90,10 +90,12 @@ def test_make_uninstall_removes_what_make_install_brought(tmp_path):
 
 
 def test_rpm_says_what_it_needs_and_what_it_conflicts_with(rpm):
-    query = output('rpm', '-qp', '--qf', '%{NAME} %{ARCH} %{LICENSE}\n', rpm)
-    assert query == 'vdsm-hook-vmfex noarch GPL-2.0-or-later\n'
-    requires = output('rpm', '-qp', '--requires', rpm).split('\n')
-    assert {'vdsm >= 4.40.70.1', 'python3-libvirt'} <= set(requires)
+    query = output('rpm', '-qp', '--qf', '%{NAME} %{ARCH} %{LICENSE} %{VERSION}', rpm)
+    version = query.rpartition(' ')[2]
+    assert query == f'vdsm-hook-vmfex noarch GPL-2.0-or-later {version}'
+    requires = output('rpm', '-qp', '--requires', rpm).splitlines()
+    library = f'vdsm-hook-vmfex-libvirt = {version}'
+    assert {'vdsm >= 4.40.70.1', 'python3-libvirt', library} <= set(requires)
     assert output('rpm', '-qp', '--conflicts', rpm) == 'vdsm-hook-vmfex-dev\n'
 
 
