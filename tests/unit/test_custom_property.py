@@ -9,12 +9,12 @@ from vmfex.custom_property import parse_dictionary, parse_either
 C = '00:1a:4a:16:01:53'
 
 
-@pytest.mark.parametrize('value, profiles', RIGHT.values(), ids=RIGHT)
+@pytest.mark.parametrize('value, profiles', RIGHT.values(), ids=list(RIGHT))
 def test_right_value_is_read(value, profiles):
     assert parse_dictionary(value) == profiles
 
 
-@pytest.mark.parametrize('value, says', WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize('value, says', WRONG.values(), ids=list(WRONG))
 def test_wrong_value_is_refused_with_one_line_that_names_it(value, says):
     with refused(says):
         parse_dictionary(value)

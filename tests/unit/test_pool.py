@@ -75,7 +75,7 @@ PLANS = {
 }
 
 
-@pytest.mark.parametrize('pool, host, most, done', PLANS.values(), ids=PLANS)
+@pytest.mark.parametrize('pool, host, most, done', PLANS.values(), ids=list(PLANS))
 def test_plan_makes_the_pool_right_and_never_restarts_one_that_is_in_use(pool, host, most, done):
     assert [line for line, _ in plan(most, pool, host)] == done
     with refused('direct-pool has '):
@@ -106,7 +106,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize('pool, host, need, says', REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize('pool, host, need, says', REFUSED.values(), ids=list(REFUSED))
 def test_vm_that_would_not_get_its_nics_is_refused(pool, host, need, says):
     with refused(says) as refusal:
         plan(need, pool, host)
