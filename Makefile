@@ -6,26 +6,19 @@ VERSION := $(shell sed -n 's/^Version: *//p' $(NAME).spec)
 prefix := /usr
 libexecdir := $(prefix)/libexec
 hooksdir := $(libexecdir)/vdsm/hooks
-# A standard folder, that of libnl: ld.so has to find the library by its bare name.
-libdir = $(shell pkg-config --variable=libdir libnl-3.0)
-unitdir := $(prefix)/lib/systemd/system
 
-PYTHON := /usr/bin/python3
+PYTHON ?= /usr/bin/python3
 # How many files of tests run side by side: they wait more than they work.
 JOBS := $(shell echo $$(($$(nproc) + 1)))
-CFLAGS ?= -O2 -g
-LIBRARY := build/libvmfex-port-profile.so
-UNITS := libvirtd virtqemud
 HOOKS := $(wildcard hooks/*/50_vmfex)
 DIST := $(NAME)-$(VERSION).tar.gz
-# Only EL's rpm knows what is installed; Debian's has no packages in its database, and may lack file(1),
-# without which a package with debugging information fails.
-RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps --define 'debug_package %{nil}')
+# Only EL's rpm knows what is installed.
+RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps)
 
-.PHONY: help install uninstall port-profile install-port-profile uninstall-port-profile dist rpm check unit vic check-on demo lab bench lint clean deps
+.PHONY: help install uninstall dist rpm check unit vic check-on demo lab bench lint clean deps
 
 help: ## show this
-	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-23s%s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-13s%s\n", $$1, $$2}'
 
 install: ## install the hook, below DESTDIR
 	for hook in $(HOOKS); do \
@@ -40,29 +33,13 @@ uninstall: ## remove the installed hook, below DESTDIR
 	for hook in $(HOOKS); do rm -f "$(DESTDIR)$(hooksdir)/$${hook#hooks/}"; done
 	rm -rf "$(DESTDIR)$(hooksdir)/vmfex"
 
-port-profile: $(LIBRARY) ## build the library for libvirtd; needs gcc, pkg-config and libnl's headers
-
-$(LIBRARY): libvirtd/port_profile.c
-	@mkdir -p $(dir $@)
-	$(CC) -Wall -Wextra $(CFLAGS) $$(pkg-config --cflags libnl-3.0) -fPIC -shared $(LDFLAGS) -o $@ $< \
-	    $$(pkg-config --libs libnl-3.0) -ldl
-
-# Under SELinux, ld.so preloads nothing without the set-user-ID bit. Nobody can run it: no run bit.
-install-port-profile: $(LIBRARY) ## install the library and libvirtd's drop-ins, below DESTDIR
-	install -D -m 4644 $(LIBRARY) "$(DESTDIR)$(libdir)/$(notdir $(LIBRARY))"
-	for unit in $(UNITS); do \
-	    install -D -m 644 libvirtd/50-vmfex.conf "$(DESTDIR)$(unitdir)/$$unit.service.d/50-vmfex.conf" || exit 1; \
-	done
-
-uninstall-port-profile: ## remove what install-port-profile brought, below DESTDIR
-	for unit in $(UNITS); do rm -f "$(DESTDIR)$(unitdir)/$$unit.service.d/50-vmfex.conf"; done
-	rm -f "$(DESTDIR)$(libdir)/$(notdir $(LIBRARY))"
-
-dist: ## make the source archive
+dist: ## make the source archive, for both RPMs
 	git archive --prefix=$(NAME)-$(VERSION)/ -o $(DIST) HEAD
 
-rpm: dist ## build the RPMs in rpmbuild/RPMS and rpmbuild/SRPMS
-	rpmbuild $(RPMBUILD_FLAGS) --define '_topdir $(CURDIR)/rpmbuild' -ta $(DIST)
+rpm: dist ## build the RPMs, in rpmbuild/RPMS and rpmbuild/SRPMS
+	rpmbuild $(RPMBUILD_FLAGS) --define '_topdir $(CURDIR)/rpmbuild' \
+	    --define '_sourcedir $(CURDIR)' -ba $(NAME).spec
+	$(MAKE) -C libvirtd rpm
 
 check: deps lint ## run all tests but those of make vic, as root; installs what they need
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --all-messages
@@ -96,6 +73,7 @@ lint: build/venv ## check the style
 	build/venv/bin/vermin --quiet --no-tips --target=3.6- --violations hooks/before_vm_start/50_vmfex hooks/vmfex
 
 clean: ## remove what was built
+	$(MAKE) -C libvirtd clean
 	rm -rf build rpmbuild dist *.egg-info $(NAME)-*.tar.gz .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -123,6 +123,9 @@ def pytest_addoption(parser):
     parser.addoption(
         '--all-messages', action='store_true', help='fail unless each message of docs/messages.md was seen'
     )
+    # pytest-timeout's own in pytest.ini: pytest warns of them if it is not there, as where RPMs are built.
+    for name in 'timeout', 'timeout_method':
+        parser.addini(name, "")
 
 
 def pytest_configure(config):

@@ -12,7 +12,8 @@ from tests.lab.fabric import PORT_PROFILE
 def make(target, folder):
     """Call make with the library and DESTDIR in that folder. Returns DESTDIR."""
     root = folder / 'root'
-    output('make', '-s', '-C', TREE, target, f'LIBRARY={folder}/{PORT_PROFILE}', f'DESTDIR={root}')
+    here = f'LIBRARY={folder}/{PORT_PROFILE}', f'DESTDIR={root}'
+    output('make', '-s', '-C', TREE + '/libvirtd', target, *here)
     return root
 
 
@@ -21,7 +22,7 @@ def root(request, tmp_path_factory):
     """An empty root in which the library was installed, by make and by rpm."""
     folder = tmp_path_factory.mktemp('installed')
     if request.param == 'make':
-        return make('install-port-profile', folder)
+        return make('install', folder)
     rpm = request.getfixturevalue('library_rpm')
     output('rpm', '--install', '--nodeps', '--noscripts', '--root', str(folder), rpm)
     return folder
@@ -62,7 +63,7 @@ def test_ld_so_preloads_the_library_even_with_at_secure(library):
 
 def test_uninstall_removes_what_was_installed(tmp_path):
     for target, count in ('install', 3), ('uninstall', 0):
-        root = make(target + '-port-profile', tmp_path)
+        root = make(target, tmp_path)
         assert len([path for path in root.rglob('*') if path.is_file()]) == count
 
 

@@ -18,7 +18,7 @@ Request = collections.namedtuple('Request', 'host nic operation profile vm answe
 def compile_port_profile(folder, cflags='-O2 -g -Werror'):
     """Make the library that hosts have for libvirtd, in that folder. Returns its path."""
     library = os.path.join(folder, PORT_PROFILE)
-    make = ['make', '-s', '-C', TREE, 'port-profile']
+    make = ['make', '-s', '-C', TREE + '/libvirtd', 'build']
     subprocess.run([*make, 'LIBRARY=' + library, 'CFLAGS=' + cflags], check=True)
     return library
 

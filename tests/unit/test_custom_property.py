@@ -13,12 +13,12 @@ def profiles_of(ports):
     return {mac: port.profile for mac, port in ports.items()}
 
 
-@pytest.mark.parametrize('value, profiles', RIGHT.values(), ids=RIGHT)
+@pytest.mark.parametrize('value, profiles', RIGHT.values(), ids=list(RIGHT))
 def test_right_value_is_read(value, profiles):
     assert profiles_of(parse_dictionary(value)) == profiles
 
 
-@pytest.mark.parametrize('value, says', WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize('value, says', WRONG.values(), ids=list(WRONG))
 def test_wrong_value_is_refused_with_one_line_that_names_it(value, says):
     with refused(says):
         parse_dictionary(value)

@@ -72,7 +72,7 @@ MOVE = {
 }
 
 
-@pytest.mark.parametrize('before, after, place', MOVE.values(), ids=MOVE)
+@pytest.mark.parametrize('before, after, place', MOVE.values(), ids=list(MOVE))
 def test_nic_of_the_dictionary_moves_and_no_other_changes(before, after, place):
     xml, [line] = move(domain_xml(before), {A: 'P'})
     assert same(xml, domain_xml(after))
@@ -112,7 +112,7 @@ STAY = {
 }
 
 
-@pytest.mark.parametrize('xml, profiles, log', STAY.values(), ids=STAY)
+@pytest.mark.parametrize('xml, profiles, log', STAY.values(), ids=list(STAY))
 def test_what_is_not_named_or_has_moved_is_left_untouched(xml, profiles, log):
     new, new_log = move(xml, profiles)
     assert same(new, xml) and new_log == log
@@ -135,7 +135,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize('xml, profiles, says', REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize('xml, profiles, says', REFUSED.values(), ids=list(REFUSED))
 def test_nic_that_cannot_move_is_refused(xml, profiles, says):
     with refused(says):
         move(xml, profiles)

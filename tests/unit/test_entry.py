@@ -57,7 +57,7 @@ LOOKED_AT = {
 }
 
 
-@pytest.mark.parametrize('point, xml, value', LOOKED_AT.values(), ids=LOOKED_AT)
+@pytest.mark.parametrize('point, xml, value', LOOKED_AT.values(), ids=list(LOOKED_AT))
 def test_xml_that_may_have_to_do_with_vmfex_is_read(fails, point, xml, value):
     fails(UNREADABLE, xml, value, point)
 

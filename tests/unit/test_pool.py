@@ -84,7 +84,7 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize('pool, most, done', STEPS.values(), ids=STEPS)
+@pytest.mark.parametrize('pool, most, done', STEPS.values(), ids=list(STEPS))
 def test_steps_make_the_pool_right_and_never_restart_one_that_is_in_use(pool, most, done):
     assert [step.line for step in pool.steps(most)] == done
     with refused('direct-pool has '):
@@ -115,7 +115,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize('pool, need, says', REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize('pool, need, says', REFUSED.values(), ids=list(REFUSED))
 def test_vm_that_would_not_get_its_nics_is_refused(pool, need, says):
     with refused(says) as refusal:
         pool.check(need)
