@@ -3,9 +3,13 @@
 import glob
 import os
 import subprocess
+import sys
 import tempfile
 
 import pytest
+
+# So that tests can import the hook's modules, vmfex.*, before and after tests.*, which pytest's path has.
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'hooks'))
 
 from tests import messages, vdsm_runner
 from tests.hook import INSTALLED, TESTS, TREE

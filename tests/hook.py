@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The hook of this source tree, and where things are; its modules can be imported after this one."""
+"""The hook of this source tree, and where things are."""
 
 import os
 import subprocess
@@ -12,7 +12,6 @@ HOOK = os.path.join(HOOKS, 'before_vm_start', '50_vmfex')
 INSTALLED = '/usr/libexec/vdsm/hooks'
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, HOOKS)
 
 
 def output(*command, **kwargs):

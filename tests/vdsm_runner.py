@@ -30,7 +30,7 @@ def find_vdsm():
     """
     Return the folder to import VDSM from, None for the interpreter's own.
 
-    That is $VDSM_LIB (the lib folder of VDSM's source), the VDSM installed for
+    That is $VDSM_LIB (the site-packages folder of an unpacked package), the VDSM installed for
     /usr/bin/python3, or the plain fake.
     """
     if 'VDSM_LIB' in os.environ:

@@ -13,7 +13,7 @@ from tests.hook import HOOKS
 from tests.lab.fabric import compile_fabric
 from tests.lab.hosts import VNICS, make_lab
 from tests.lab.vm import VM
-from tests.xml_builders import engine_nic_xml
+from tests.xml_builders import PLUGGED, engine_nic_xml
 
 INTRO = f"""
 Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric; this is Python. Try:
@@ -22,8 +22,9 @@ Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric; this is
   alpha.run('virsh', 'list')        any command, on a host
   alpha.run('virsh', 'net-dumpxml', 'direct-pool')
   vm[1].migrate(alpha, beta)        live; beta's pool is made first
-  vm[1].set_link(beta, 'down')      as the engine's "unwired"; also: 'up'
-  vm[1].plug_one_more(beta)         a fifth NIC, with port profile Plugged
+  vm[1].update(beta, nic(vm[1].macs[0], link='down'))   as the engine's "unwired"; also: 'up'
+  vm[1].add_profile(PLUGGED, 'P')   one more NIC in the dictionary, which is then
+  vm[1].plug(beta, PLUGGED)         plugged in
   vm[1].suspend(beta)               its memory goes to a file; then perhaps
   beta.net.destroy()
   vm[1].resume(beta)                the pool is made anew first
@@ -37,21 +38,9 @@ run as VDSM runs them; edit them and go on. Ctrl-D ends all.
 """
 
 
-class LabVM(VM):
-    """A VM with a NIC whose link is easily set, and one that is easily plugged in."""
-
-    def set_link(self, host, state):
-        return self.update(host, engine_nic_xml(self.macs[0], link=state))
-
-    def plug_one_more(self, host):
-        mac = self.macs[0][:-2] + '99'
-        self.add_profile(mac, 'Plugged')
-        return self.plug(host, mac)
-
-
 def show(value):
     if value is not None:
-        print(value)
+        print(value, flush=True)
 
 
 def main():
@@ -59,7 +48,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix='vmfex-lab-') as tmp:
         compile_fabric(tmp + '/fabric.so')
         with make_lab(tmp, tmp + '/fabric.so', HOOKS, os.environ.get('KIND') or VNICS) as hosts:
-            names = {**hosts, 'fabric': hosts['alpha'].fabric, 'vm': [LabVM(number) for number in range(256)]}
+            names = dict(hosts, fabric=hosts['alpha'].fabric, nic=engine_nic_xml, PLUGGED=PLUGGED)
+            names['vm'] = [VM(number) for number in range(256)]
             sys.ps1, sys.displayhook = 'lab> ', show
             sys.excepthook = lambda type_, error, traceback: print(f'{type_.__name__}: {error}')
             code.interact(INTRO, local=names, exitmsg='')

@@ -64,17 +64,19 @@ def test_vm_is_created_and_its_nic_updated_also_by_a_vdsm_that_restarted(fabric,
 
 
 def test_hooks_lines_are_in_vdsms_log_and_its_error_in_the_engines_event(alpha, vdsm):
-    wrong = VM(2)
-    wrong.vmfex = "{'00:1a:4a:16:02:51':'caf\u00e9'}"
+    # It has run before, but what the engine sends for a start has nothing of that.
+    bridged, wrong, vm = VM(profiles=()), VM(), VM()
+    vdsm.create(vm_xml(bridged))  # it has such a line, too, with nothing in it
+    vdsm.stop(vm.uuid)
+    wrong.vmfex = "{'00:1a:4a:16:00:51':'caf\u00e9'}"
     status, message = vdsm.create(vm_xml(wrong))
     assert status == 'Down'
     assert message.startswith(
-        "Hook Error: (b\"vmfex: custom property vmfex of the VM, for 00:1a:4a:16:02:51: "
+        "Hook Error: (b\"vmfex: custom property vmfex of the VM, for 00:1a:4a:16:00:51: "
         "'caf\\xc3\\xa9' is not a port profile: "
     )
     assert alpha.conn.listAllNetworks() == []
-    vdsm.create(vm_xml(VM()))
-    vdsm.create(vm_xml(VM(1, profiles=())))  # it has such a line, too, with nothing in it
+    vdsm.create(vm_xml(vm))
     assert len(re.findall(r"/50_vmfex: rc=0 err=b''\n", vdsm.log())) == 1
     error, line = vdsm.hook_lines()
     assert re.search(r'/50_vmfex: rc=2 err=b"vmfex: ', error)
@@ -116,7 +118,7 @@ def test_vm_migrates_is_updated_there_and_not_unplugged(fabric, alpha, beta, vds
         with pytest.raises(VdsmError, match="Hook Error: .*network direct-pool is not the hook's"):
             vdsm_beta.expect(xml)
         net.undefine()
-        assert vdsm_beta.expect(xml) is True
+        vdsm_beta.expect(xml)
         vm.migrate(alpha, beta, hook=False)
         assert vdsm_beta.arrived(vm.uuid)[0] == 'Up'
         assert fabric.ports(beta, 'ASSOCIATE') == vm.ports(vm.vic_nics(beta))
@@ -138,28 +140,43 @@ def test_vm_resumes_after_a_reboot_that_renamed_the_nics(fabric, alpha, vdsm, tm
     fabric.forget()
     own = alpha.mac('eth3')
     assert list(alpha.pool_nics())[0] == 'eth3'  # autostarted, and waiting for a VM
-    assert vdsm.resume(vm_xml(VM(profiles=())), memory) == ['Up', None]
+    assert vdsm.create(vm_xml(VM(profiles=())), memory) == ['Up', None]
     assert fabric.ports(alpha, 'ASSOCIATE') == vm.ports(vm.vic_nics(alpha))
     assert sorted(vm.vic_nics(alpha).values()) == ['eth4', 'eth5']
     assert alpha.mac('eth3') == own
 
 
-def test_resume_is_refused_where_no_nic_is_free_but_not_that_of_a_bridged_vm(alpha, vdsm, tmp_path):
-    vm, bridged = VM(profiles=(), own=('Profile1',)), VM(1, profiles=())
-    for each in vm, bridged:
-        vdsm.create(vm_xml(each))
-    # VDSM passes the suspended VM's XML with this property, and does not use what comes out.
-    for _ in range(2):  # VDSM writes into the XML what it had before
-        vdsm.update(bridged.uuid, device_xml(bridged.macs[0], own='Later'))
-    assert '>Later</ovirt-vm:vmfex>' in bridged.on(alpha).XMLDesc()
-    for each in vm, bridged:
-        vdsm.suspend(each.uuid, str(tmp_path / each.name))
+# id: the port profile that a running VM's XML gets, by which calls; none of its NICs goes there
+GIVEN = {
+    'profile': ('Later', ['update', 'update']),  # VDSM writes into the XML what it had before
+    'wrong-value': ('a&amp;b', ['update', 'update']),
+    'plugged-nic': ('Plugged', ['plug']),
+}
+
+
+@pytest.mark.parametrize('needed', [0, 1])
+@pytest.mark.parametrize('memory', ['suspend', 'snapshot'])
+@pytest.mark.parametrize('given, calls', GIVEN.values(), ids=GIVEN)
+def test_vm_goes_on_where_the_nics_that_it_has_are_free(alpha, vdsm, tmp_path, given, calls, memory, needed):
+    vm, path = VM(profiles=needed * ('Profile1',)), str(tmp_path / 'memory')
+    vm.vmfex = str(vm.dictionary)
+    vdsm.create(vm_xml(vm))
+    for call in calls:
+        mac = PLUGGED if call == 'plug' else vm.macs[3]
+        getattr(vdsm, call)(vm.uuid, device_xml(mac, own=given))
+    assert f'>{given}<' in vm.on(alpha).XMLDesc()
+    getattr(vdsm, memory)(vm.uuid, path)
+    if memory == 'snapshot':
+        vdsm.stop(vm.uuid)
     for nic in alpha.pool:
         alpha.remove_nic(nic)
-    status, message = vdsm.resume(vm_xml(VM(profiles=())), str(tmp_path / vm.name))
-    assert status == 'Down' and 'direct-pool has 0 free NICs of 0, this VM needs 1' in message
-    assert vdsm.resume(vm_xml(bridged), str(tmp_path / bridged.name)) == ['Up', None]
-    assert bridged.vic_nics(alpha) == {}
+    of_the_engine = vm_xml(VM(profiles=()))  # which does not count
+    if needed:
+        status, message = vdsm.create(of_the_engine, path)
+        assert status == 'Down' and 'direct-pool has 0 free NICs of 0, this VM needs 1' in message
+        alpha.add_nic('eth12')
+    assert vdsm.create(of_the_engine, path) == ['Up', None]
+    assert list(vm.vic_nics(alpha)) == list(vm.dictionary)
 
 
 PROBE = """\

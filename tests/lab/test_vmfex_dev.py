@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Side by side with VDSM's other hook, vdsm-hook-vmfex-dev: its VMs go on when this one replaces it."""
 
-import os
 import re
-import stat
+from pathlib import Path
 
 import libvirt
 import pytest
@@ -12,21 +11,18 @@ from tests.lab.vm import VM
 from tests.vdsm_runner import call_hook, find_vdsm
 from tests.xml_builders import FILTER, PLUGGED, PORT, UNFIT, engine_nic_xml
 
-OTHER = os.path.join(find_vdsm() or '/', '..', 'vdsm_hooks', 'vmfex_dev', 'vmfex_vnic.py')
+# Its package installs it beside VDSM's.
+USR = Path(find_vdsm()).parents[2] if find_vdsm() else Path('/usr')
+FOLDER = USR / 'libexec/vdsm/hooks/before_device_create'
 pytestmark = pytest.mark.skipif(
-    not os.path.exists(OTHER), reason="VDSM's source is not here: set VDSM_LIB to its lib folder"
+    not (FOLDER / '50_vmfex').exists(),
+    reason="vdsm-hook-vmfex-dev is not here: see VDSM_LIB in CONTRIBUTING.md",
 )
 
 
 @pytest.fixture
 def vmfex_dev(tmp_path):
     """Runs that hook for a NIC on a host, as VDSM does at before_device_create. Returns the XML."""
-    folder = tmp_path / 'vmfex-dev' / 'before_device_create'
-    folder.mkdir(parents=True)
-    script = folder / '50_vmfex'
-    with open(OTHER) as f:
-        script.write_text(f.read())
-    script.chmod(stat.S_IRWXU)
 
     def run(host, xml, profile):
         for nic in host.idle_nics():  # it looks for NICs with this MAC address on the PCI bus
@@ -35,7 +31,7 @@ def vmfex_dev(tmp_path):
             address.write_text('00:00:00:00:00:00')
         see = f'mount --bind {tmp_path / host.name}/devices /sys/devices; exec "$0"'
         command = [*host.command(), 'unshare', '--mount', 'sh', '-ec', see]
-        return call_hook(str(folder), xml, {'vmfex': profile}, command=command, vdsm=host.vdsm)[0]
+        return call_hook(str(FOLDER), xml, {'vmfex': profile}, command=command, vdsm=host.vdsm)[0]
 
     return run
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Runs VDSM's own Vm (vdsm.virt.vm) on a host of the lab, and does what it is told on stdin.
+Runs VDSM's own API of VMs on a host of the lab, and does what it is told on stdin.
 
 Each line there is a JSON list, a function's name and its arguments; each gets a line of JSON as an
 answer: {"result": ...} or {"error": ...}. What VDSM logs goes to stderr, as to vdsm.log.
 
-VDSM's other services (supervdsm, sanlock, ...) are not there: mocks take their places, and those of
-the modules that no package of the distribution has. What VDSM says to libvirt and hooks is its own.
+What is called is vdsm.API.VM, as the engine's requests do, and what is below it: clientIF, Vm, the
+source of a migration, the job of a snapshot. VDSM's start is not: mocks take the places of the other
+services (supervdsm, storage, guest agents, the connection to the engine), and of modules that no
+package of the distribution has. The storage's mock takes a volume's ID for its path.
 """
 
 import contextlib
@@ -15,10 +17,10 @@ import importlib.machinery
 import json
 import logging
 import os
-import pickle
 import queue
 import sys
-import time
+import threading
+import uuid
 from unittest import mock
 
 ABSENT = ('asyncore', 'ioprocess', 'libnmstate', 'ovirt_imageio', 'sanlock', 'selinux')
@@ -42,107 +44,132 @@ class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 sys.meta_path.append(Absent())
 
 import libvirt  # noqa: E402
+from vdsm import API, clientIF, jobs  # noqa: E402
 from vdsm.common import hooks, libvirtconnection, supervdsm  # noqa: E402
-from vdsm.virt import vm as vdsm_vm  # noqa: E402
+from vdsm.virt import recovery  # noqa: E402
+from wait import wait_for  # noqa: E402 (beside this file)
 
 supervdsm.getProxy = mock.MagicMock()
+DONE = {'code': 0, 'message': 'Done'}
 
 
-class ClientIF(mock.MagicMock):
-    """The rest of VDSM, as a Vm sees it."""
+class ClientIF(clientIF.clientIF):
+    """VDSM's own, with as much of what its __init__ makes as a VM needs."""
 
-    vms = {}
-    stopped = queue.Queue()  # an item for each VM that libvirt says has stopped
+    def __init__(self):
+        self.log = logging.getLogger()
+        self.vm_container_lock, self.vm_start_stop_lock = threading.Lock(), threading.Lock()
+        self.vmContainer, self._unknown_vm_ids = {}, set()
+        self.channelListener, self.qga_poller, self.irs = mock.MagicMock(), mock.MagicMock(), mock.MagicMock()
+        self.irs.prepareImage = lambda *ids: {
+            'status': DONE,
+            'path': ids[-1],
+            'info': {'type': 'file'},
+            'imgVolumesInfo': [],
+        }
+        self.irs.teardownImage.return_value = {'status': DONE}
+        self.stopped = queue.Queue()  # an item for each VM that libvirt says has stopped
 
-    def prepareVolumePath(self, path, *args):
-        return path
+    def notify(self, event_id, params=None):
+        """Tells the engine."""
 
     def dispatchLibvirtEvents(self, conn, dom, *args):
-        vm = self.vms.get(dom.UUIDString())
-        if vm and args[-1] == libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE:
-            try:
-                vm.onLibvirtLifecycleEvent(*args[:2], None)
-            finally:
-                if args[0] == libvirt.VIR_DOMAIN_EVENT_STOPPED:
-                    self.stopped.put(vm)
-        elif vm and args[-1] == libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED:
-            vm.onDeviceRemoved(args[0])
+        super().dispatchLibvirtEvents(conn, dom, *args)
+        stopped = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, libvirt.VIR_DOMAIN_EVENT_STOPPED
+        if (args[-1], args[0]) == stopped:
+            self.stopped.put(dom.UUIDString())
 
 
-cif = ClientIF()
+cif = clientIF.clientIF._instance = ClientIF()
 
 
-def start(params, recover=False):
-    vm = vdsm_vm.Vm(cif, params, recover=recover)
-    cif.vms[vm.id] = vm
-    vm.run()
-    return vm
-
-
-def state_of(vm):
+def state_of(vm_id):
     """Wait until VDSM is done with making or losing a VM. Returns its status, and why it is down."""
-    deadline = time.monotonic() + 60
-    while not (vm.lastStatus == 'Down' or vm.lastStatus == 'Up' and vm._monitorable):
-        if time.monotonic() > deadline:
-            raise TimeoutError('the VM is ' + vm.lastStatus)
-        time.sleep(0.05)
+    vm = cif.vmContainer[vm_id]
+    wait_for(lambda: vm.lastStatus == 'Down' or vm.lastStatus == 'Up' and vm._monitorable)
+    if vm.lastStatus == 'Down':
+        API.VM(vm_id).destroy()  # as the engine does
     return vm.lastStatus, vm._exit_info.get('exitMessage')
 
 
-# What a test can ask for. XML is in the engine's forms.
+def files(memory):
+    """Make the files of a memory: its own, and that of the VM's parameters. Returns their volumes' IDs."""
+    paths = memory, memory + '.parameters'
+    for path in paths:
+        open(path, 'ab').close()
+    return 'domain,pool,image,{},image,{}'.format(*paths)
 
 
-def create(xml):
-    return state_of(start({'xml': xml}))
+# What a test can ask for. XML is in the engine's forms; a dict with a status is VDSM's own answer.
+
+
+def create(xml, memory=None):
+    """Start a VM or, with a memory, resume it from a suspend or restore it from a snapshot."""
+    volumes = {'hiberVolHandle': files(memory)} if memory else {}
+    answer = API.VM(None).create({'xml': xml, **volumes})
+    return answer if answer['status']['code'] else state_of(answer['vmList']['vmId'])
 
 
 def recover(vm_id):
-    domain = libvirtconnection.get(cif).lookupByUUIDString(vm_id)  # VDSM's wrapper refers to it weakly
-    xml = domain.XMLDesc()
-    return state_of(start({'xml': xml}, recover=True))
+    """Take over the VMs that run on the host. Returns that one's state."""
+    recovery.all_domains(cif)
+    return state_of(vm_id)
 
 
 def update(vm_id, xml):
-    return cif.vms[vm_id].updateDevice({'deviceType': 'interface', 'xml': xml})
+    return API.VM(vm_id).updateDevice({'deviceType': 'interface', 'xml': xml})
 
 
 def plug(vm_id, xml):
-    return cif.vms[vm_id].hotplugNic({'xml': xml})
+    return API.VM(vm_id).hotplugNic({'vmId': vm_id, 'xml': xml})
 
 
 def unplug(vm_id, xml):
-    return cif.vms[vm_id].hotunplugNic({'xml': xml})
+    return API.VM(vm_id).hotunplugNic({'vmId': vm_id, 'xml': xml})
 
 
-def suspend(vm_id, path):
-    cif.vms[vm_id].pause('Saving State')
-    with open(path + '.parameters', 'wb') as f:
-        pickle.dump(cif.vms[vm_id].migration_parameters(), f)
-    cif.vms[vm_id].hibernate(path)
-    # Wait for the end of this Vm, or VDSM would report it to the next one. Some libvirts keep the event
-    # until something else goes through the connection.
+def stop(vm_id):
+    API.VM(vm_id).destroy()
+    wait_for_end(vm_id)
+
+
+def suspend(vm_id, memory):
+    API.VM(vm_id).hibernate(files(memory))
+    wait_for_end(vm_id)
+    return state_of(vm_id)
+
+
+def wait_for_end(vm_id):
+    """Wait until libvirt says that a VM has stopped: VDSM would take that for the end of the next one."""
+    # Some libvirts keep the event until something else goes through the connection.
     for _ in range(60):
         with contextlib.suppress(queue.Empty):
-            return cif.stopped.get(timeout=1).id
+            while cif.stopped.get(timeout=1) != vm_id:
+                pass
+            return
         libvirtconnection.get(cif).getLibVersion()
     raise TimeoutError('libvirt does not say that the VM has stopped')
 
 
-def resume(xml, path):
-    """Resume a VM that the engine sends that XML for: as in API.VM.create, the suspended VM's counts."""
-    with open(path + '.parameters', 'rb') as f:
-        return state_of(start({'xml': xml, 'restoreState': path, **pickle.load(f)}))
+def snapshot(vm_id, memory):
+    """Take a snapshot with memory; the VM runs on."""
+    job = str(uuid.uuid4())
+    API.VM(vm_id).snapshot([], files(memory), jobUUID=job, timeout=1)
+    wait_for(lambda: not jobs.get(job).active)
 
 
 def expect(xml):
     """Prepare for a VM that migrates here, with its XML from the source."""
-    vm = start({'xml': xml, '_srcDomXML': xml, 'migrationDest': 'libvirt'})
-    return vm.waitForMigrationDestinationPrepare()
+    vm = API.VM(None)
+    answer = vm.migrationCreate({'xml': xml, '_srcDomXML': xml, 'migrationDest': 'libvirt'})
+    if answer['status']['code']:
+        vm.destroy()  # as the source's VDSM does
+    return answer
 
 
 def arrived(vm_id):
-    cif.vms[vm_id]._incoming_migration_completed()
-    return state_of(cif.vms[vm_id])
+    cif.vmContainer[vm_id]._incoming_migration_completed()
+    return state_of(vm_id)
 
 
 def hooks_are_in(folder):
@@ -158,6 +185,7 @@ def run_hooks(point, xml, vm_id, custom, own):
 def main():
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     hooks_are_in(sys.argv[1])
+    jobs.start(mock.MagicMock(), cif)
     libvirt.virEventRegisterDefaultImpl()  # VDSM does this in a thread, perhaps after it connects
     libvirtconnection.start_event_loop()
     for line in sys.stdin:
