@@ -42,9 +42,9 @@ uninstall: ## remove the installed hook, below DESTDIR
 
 port-profile: $(LIBRARY) ## build the library for libvirtd; needs gcc, pkg-config and libnl's headers
 
-$(LIBRARY): libvirtd/port_profile.c
+$(LIBRARY): $(wildcard libvirtd/*.c)
 	@mkdir -p $(dir $@)
-	$(CC) -Wall -Wextra $(CFLAGS) $$(pkg-config --cflags libnl-3.0) -fPIC -shared $(LDFLAGS) -o $@ $< \
+	$(CC) -Wall -Wextra $(CFLAGS) $$(pkg-config --cflags libnl-3.0) -fPIC -shared $(LDFLAGS) -o $@ $^ \
 	    $$(pkg-config --libs libnl-3.0) -ldl
 
 # Under SELinux, ld.so preloads nothing without the set-user-ID bit. Nobody can run it: no run bit.
