@@ -16,11 +16,16 @@ static _Thread_local int exists;
 static _Thread_local FILE *seen;
 _Thread_local int promiscuity; /* the NIC's */
 
-/* The macvtap goes, and another one of its name may come. log gets what the kernel is asked for from then on. */
+/* The macvtap goes, and another one may come. log gets what the kernel is asked for from then on. */
 void set_macvtap(int comes, FILE *log)
 {
     promiscuity -= exists && flags & IFF_UP;
     exists = comes, flags = 0, seen = log;
+}
+
+static const char *name_of(short wanted)
+{
+    return wanted & IFF_UP ? (wanted & IFF_PROMISC ? "UP" : "U") : wanted & IFF_PROMISC ? "P" : "0";
 }
 
 static int set_flags(short wanted)
@@ -49,7 +54,7 @@ int ioctl(int fd, unsigned long command, ...)
     struct ifreq *request = arg;
     if (command == SIOCSIFFLAGS) {
         short wanted = request->ifr_flags;
-        fprintf(seen, "%s%s%s ", wanted & IFF_UP ? "U" : "", wanted & IFF_PROMISC ? "P" : "", wanted ? "" : "0");
+        fprintf(seen, "%s ", name_of(wanted));
         errno = exists ? set_flags(wanted) : ENODEV;
         return errno ? -1 : 0;
     }

@@ -14,9 +14,9 @@
  * number of INT_MAX and above (check A, since Linux 5.4), and enic a port profile that does not have
  * PORT_PROFILE_MAX bytes (check B, since 2024). The fabric does not hear of what is refused.
  *
- * With check C it is a kernel before macvlan's "Don't propagate promisc change to lower dev in passthru" (2023):
- * a macvtap that is up passes on to its NIC that IFF_PROMISC was set or cleared, but one that is set up does not
- * pass on what it has, and is refused if the NIC's promiscuity is below zero.
+ * With check C it is a kernel before macvlan's "Don't propagate promisc change to lower dev in passthru"
+ * (2023): a macvtap that is up passes on to its NIC that IFF_PROMISC was set or cleared, but one that is set
+ * up does not pass on that it has it, and is refused if the NIC's promiscuity is below zero.
  *
  * A VIC NIC that nobody uses has a zero MAC, which a veth refuses: it gets the MAC
  * IDLE instead, and libvirt sees zeros.
