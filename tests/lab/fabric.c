@@ -14,6 +14,10 @@
  * number of INT_MAX and above (check A, since Linux 5.4), and enic a port profile that does not have
  * PORT_PROFILE_MAX bytes (check B, since 2024). The fabric does not hear of what is refused.
  *
+ * With check C it is a kernel before macvlan's "Don't propagate promisc change to lower dev in passthru"
+ * (2023): a macvtap that is up passes on to its NIC that IFF_PROMISC was set or cleared, but one that is set
+ * up does not pass on that it has it, and is refused if the NIC's promiscuity is below zero.
+ *
  * A VIC NIC that nobody uses has a zero MAC, which a veth refuses: it gets the MAC
  * IDLE instead, and libvirt sees zeros.
  *
@@ -26,10 +30,11 @@
  *                 number), operation, port profile, VM's UUID, answer. "refuse" holds a port profile to
  *                 refuse
  *   FABRIC_HOST   the host's name in the log
- *   FABRIC_CHECKS the kernel's checks: A, B, AB, or empty for none
+ *   FABRIC_CHECKS the kernel's checks: some of A, B and C, or empty for none
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -290,9 +295,58 @@ int nl_recv(struct nl_sock *sock, struct sockaddr_nl *from, unsigned char **data
     return size;
 }
 
+typedef int ioctl_function(int fd, unsigned long command, ...);
+
+/* Find the NIC that a macvtap of that name is on. */
+static int find_nic(const char *name, struct ifreq *nic)
+{
+    char path[64];
+    int index;
+
+    snprintf(path, sizeof path, "/sys/class/net/%s/iflink", name);
+    FILE *file = strncmp(name, "macvtap", 7) ? NULL : fopen(path, "re");
+    if (!file)
+        return 0;
+    int found = fscanf(file, "%d", &index) == 1 && if_indextoname(index, nic->ifr_name);
+    fclose(file);
+    return found;
+}
+
+/*
+ * Add to what macvtaps have passed on to a NIC's promiscuity, and return it. It is kept in the NIC's queue
+ * length, beyond the usual one: that outlives libvirtd, and ends with the NIC.
+ */
+static int promiscuity(ioctl_function *next, int fd, struct ifreq *nic, int change)
+{
+    if (next(fd, SIOCGIFTXQLEN, nic))
+        abort();
+    nic->ifr_qlen += change;
+    if (change && next(fd, SIOCSIFTXQLEN, nic))
+        abort();
+    return nic->ifr_qlen - 1000;
+}
+
+/* Set flags of an interface as a kernel with check C does: first IFF_UP, then IFF_PROMISC. */
+static int set_flags(ioctl_function *next, int fd, struct ifreq *wanted)
+{
+    struct ifreq now = *wanted, nic;
+
+    if (!find_nic(wanted->ifr_name, &nic) || next(fd, SIOCGIFFLAGS, &now))
+        return next(fd, SIOCSIFFLAGS, wanted);
+    int changed = now.ifr_flags ^ wanted->ifr_flags;
+    if (wanted->ifr_flags & changed & IFF_UP && promiscuity(next, fd, &nic, 0) < 0) {
+        errno = EOVERFLOW;
+        return -1;
+    }
+    int result = next(fd, SIOCSIFFLAGS, wanted);
+    if (!result && changed & IFF_PROMISC && wanted->ifr_flags & IFF_UP)
+        promiscuity(next, fd, &nic, wanted->ifr_flags & IFF_PROMISC ? 1 : -1);
+    return result;
+}
+
 int ioctl(int fd, unsigned long command, ...)
 {
-    int (*next)(int, unsigned long, ...) = dlsym(RTLD_NEXT, "ioctl");
+    ioctl_function *next = dlsym(RTLD_NEXT, "ioctl");
     va_list args;
 
     va_start(args, command);
@@ -300,6 +354,8 @@ int ioctl(int fd, unsigned long command, ...)
     va_end(args);
 
     struct ifreq *request = arg;
+    if (command == SIOCSIFFLAGS && strchr(getenv("FABRIC_CHECKS"), 'C'))
+        return set_flags(next, fd, request);
     if (command == SIOCSIFHWADDR) {
         struct ifreq real = *request;
         unsigned char *mac = (unsigned char *)real.ifr_hwaddr.sa_data;

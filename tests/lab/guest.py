@@ -31,6 +31,7 @@ while :; do
     /bin/busybox sleep 0.2
 done
 """
+PROMISCUOUS_INIT = INIT.replace(' $nic up\n', ' $nic up; /bin/busybox ifconfig $nic promisc\n')
 BOOT = '<kernel>{}</kernel><initrd>{}</initrd><cmdline>quiet panic=1</cmdline>'
 
 
@@ -61,12 +62,12 @@ def find_modules(kernel, *names):
     return list(dict.fromkeys(line.split()[1] for line in lines if line.startswith('insmod')))
 
 
-def give_linux(vm, folder):
+def give_linux(vm, folder, init=INIT):
     """Let a VM boot Linux when it starts, with files in that folder."""
     kernels = sorted(glob.glob('/boot/vmlinuz-*'))
     if not kernels:
         pytest.skip('no kernel for a guest in /boot')
-    boot = BOOT.format(kernels[-1], make_initrd(folder, kernels[-1]))
+    boot = BOOT.format(kernels[-1], make_initrd(folder, kernels[-1], init))
     vm.xml = vm.xml.replace('</os>', boot + '</os>').replace('<memory>32768', '<memory>131072')
 
 

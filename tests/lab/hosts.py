@@ -33,9 +33,8 @@ from tests.xml_builders import network_xml
 NAMES = ('alpha', 'beta', 'gamma', 'delta')
 ALPHA = [f'eth{i}' for i in range(3, 12)]
 # The kinds of hosts: their pool's NICs are dynamic vNICs, or SR-IOV VFs, of these PFs in turn. Their
-# kernel has checks A and B (see fabric.c), and libvirtd has the port profile library. Hosts with EL8 and
-# EL9 may do without: the kernel has check A alone, which VFs pass.
-VNICS, VFS, EL9_VFS = 'vnics', 'vfs', 'el9-vfs'
+# kernel has checks A and B (see fabric.c), as EL10's, or A and C, as EL9's up to 9.4.
+VNICS, VFS, EL9_VNICS, EL9_VFS = 'vnics', 'vfs', 'el9-vnics', 'el9-vfs'
 PFS = ('enp6s0f0', 'enp6s0f1')
 FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
 # What libvirtd found out about QEMU, on the first host: as on real hosts, the others need not ask again.
@@ -83,8 +82,8 @@ class Host:
 
     name is one of NAMES. folder is a new folder for all its files, hooks is the one that holds the
     hook points, library is that of the fabric (see compile_fabric). pool has other names for the VM-FEX
-    NICs than the host's usual ones. kind is one of the kinds above; checks and port_profile say what that
-    means for the kernel and libvirtd.
+    NICs than the host's usual ones. kind is one of the kinds above; checks are those of the kernel, and
+    port_profile tells whether libvirtd has the library.
     """
 
     def __init__(self, name, folder, hooks, library, fabric, pool=None, kind=VNICS):
@@ -98,8 +97,8 @@ class Host:
         self.pool = list(pool or (f'eth{10 * number + i}' for i in range(3, 12)))
         self.kind = kind
         self.migration_uri = 'unix://' + self.path('/run/migration')
-        self.checks = 'A' if kind == EL9_VFS else 'AB'
-        self.port_profile = kind != EL9_VFS
+        self.checks = 'AC' if kind in (EL9_VNICS, EL9_VFS) else 'AB'
+        self.port_profile = True
         self.libvirtd = None
         self.conn = None  # a connection to its libvirt
         self._peers = itertools.count()
@@ -138,7 +137,7 @@ class Host:
     # NICs
 
     def pfs(self):
-        return [] if self.kind == VNICS else list(PFS)
+        return list(PFS) if self.kind in (VFS, EL9_VFS) else []
 
     def _add_nics(self, *own):
         """Give the host its NICs: some of its own, the PFs and the pool's."""

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.lab.hosts import EL9_VFS, VFS, VNICS
+from tests.lab.hosts import EL9_VFS, EL9_VNICS, VFS, VNICS
 
 
 def on(*kinds):
@@ -11,6 +11,7 @@ def on(*kinds):
 
 
 ON_BOTH_KINDS = on((VNICS, VNICS), (VFS, VFS))
-ON_VFS = on((VFS, VFS), (EL9_VFS, EL9_VFS))
-ON_EL9_VFS = on((EL9_VFS, EL9_VFS))
+ON_VFS = on((VFS, VFS))
+ON_EL9 = on((EL9_VNICS, EL9_VNICS), (EL9_VFS, EL9_VFS))
+ON_ALL_KINDS = on(*((kind, kind) for kind in (VNICS, VFS, EL9_VNICS, EL9_VFS)))
 ON_ALL_PAIRS = on((VNICS, VNICS), (VNICS, EL9_VFS), (EL9_VFS, VFS))

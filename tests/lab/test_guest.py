@@ -11,13 +11,13 @@ import itertools
 import libvirt
 
 from tests.lab import guest
-from tests.lab.kinds import ON_BOTH_KINDS
+from tests.lab.kinds import ON_ALL_KINDS
 from tests.lab.vm import VM
 from tests.lab.wait import wait_for
 from tests.xml_builders import PLUGGED, UNFIT, engine_nic_xml
 
 
-@ON_BOTH_KINDS
+@ON_ALL_KINDS
 def test_nics_of_a_guest_serve_and_one_is_plugged_in_and_unplugged(fabric, alpha, beta, tmp_path):
     vm = VM(profiles=('Profile1',), nics=2)
     vm.add_profile(PLUGGED, 'Plugged')

@@ -6,12 +6,13 @@ import contextlib
 import libvirt
 import pytest
 
-from tests.lab.kinds import ON_EL9_VFS
+from tests.lab.fabric import PORT_PROFILE
+from tests.lab.kinds import ON_VFS
 from tests.lab.vm import VM
 from tests.messages import matches, rows
 from tests.xml_builders import PLUGGED
 
-FAILED, IN_THE_LOG, _ = rows("libvirt's error")
+FAILED, IN_THE_LOG, *_ = rows("libvirt's error")
 
 
 def restart(host, checks, port_profile):
@@ -60,9 +61,19 @@ def test_library_is_taken_up_by_a_restart_of_libvirtd(fabric, alpha):
     assert [request.operation for request in fabric.requests()] == ['ASSOCIATE'] * 4 + ['DISASSOCIATE'] * 4
 
 
-@ON_EL9_VFS
+def test_no_child_of_libvirtd_has_the_library(alpha):
+    VM().start(alpha)
+    for name, has_it in ('libvirtd', True), ('qemu-system-x86', False):
+        process = f'/proc/{alpha.run("pgrep", "-x", name).strip()}/'
+        assert (PORT_PROFILE in alpha.run('cat', process + 'maps')) == has_it
+    environment = alpha.run('cat', process + 'environ').split('\0')
+    assert f'LD_PRELOAD={alpha.library}' in environment  # that of the fabric
+
+
+@ON_VFS
 def test_vfs_need_the_library_when_the_kernel_checks_the_port_profiles_size(alpha):
     vm = VM(profiles=('P',))
+    restart(alpha, 'A', port_profile=False)
     vm.start(alpha)
     vm.stop(alpha)
     restart(alpha, 'AB', port_profile=False)
