@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make-engine and make-vdsm take from upstream's repositories what the tests need."""
+"""make-vdsm takes from VDSM's repository what the tests need."""
 
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.hook import TESTS, output
-from tests.engine.test_define_vmfex import KIT, compile_kit, needs_engine
 from tests.vdsm_runner import find_vdsm
 
 VDSM = Path(find_vdsm() or '/').parent
 TEMPLATES = sorted(VDSM.glob('lib/vdsm/common/*.py.in'))
-# Of the engine's packages below org.ovirt.engine.core.
-MODULES = {name: f'modules/{name}' for name in ('common', 'compat', 'utils')}
-MODULES.update(config='tools', tools='tools')
 
 
 def repository(folder, work_tree, *paths, tag):
@@ -28,25 +23,6 @@ def repository(folder, work_tree, *paths, tag):
     output(*git, 'commit', '-qm', 'all')
     output(*git, 'tag', tag)
     return folder
-
-
-@needs_engine
-def test_kit_runs_on_what_make_engine_takes_of_a_whole_engine(tmp_path):
-    # The engine's own folders, and more than the tests need in its files.
-    tree, made = tmp_path / 'tree', tmp_path / 'made'
-    shutil.copytree(f'{KIT}/src/packaging', tree / 'packaging')
-    for name, module in MODULES.items():
-        core = f'src/main/java/org/ovirt/engine/core/{name}'
-        shutil.copytree(f'{KIT}/src/org/ovirt/engine/core/{name}', tree / 'backend/manager' / module / core)
-    with open(tree / 'packaging/etc/engine-config/engine-config.properties', 'a') as properties:
-        properties.write('Other.description="Another"\nOther.type=String\n')
-    with open(tree / 'packaging/dbscripts/upgrade/pre_upgrade/0000_config.sql', 'a') as sql:
-        sql.write("select fn_db_update_config_value_for_versions_from_up_to('Other', 'x', '3.6', '4.0');\n")
-
-    output(f'{TESTS}/make-engine', repository(tmp_path / 'git', tree, '.', tag='v1'), made, 'v1')
-    get = [*compile_kit(made, made), 'config', '/dev/null', '-g']
-    assert output(*get, 'UserDefinedVMProperties', '--cver=4.7') == '\n'
-    assert output(*get, 'CustomDeviceProperties', '--cver=4.7').startswith('{type=interface;prop={')
 
 
 @pytest.mark.skipif(not TEMPLATES, reason="VDSM's templates are not here: set VDSM_LIB to its lib folder")
