@@ -70,6 +70,8 @@ bench: deps ## measure what the hook costs, as root
 lint: build/venv ## check the style
 	build/venv/bin/ruff check .
 	build/venv/bin/ruff format --check .
+	@command -v shellcheck >/dev/null || { echo "make lint: shellcheck is missing, install it" >&2; exit 1; }
+	shellcheck engine/define-vmfex tests/install-deps tests/check-on .ci/run
 	build/venv/bin/vermin --quiet --no-tips --target=3.6- --violations hooks/before_vm_start/50_vmfex hooks/vmfex
 
 clean: ## remove what was built

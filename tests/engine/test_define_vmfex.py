@@ -1,100 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """define-vmfex defines the property on the engine, and its expressions agree with the hook."""
 
-import base64
 import os
 import re
 import shutil
-import subprocess
-from pathlib import Path
+import signal
 
 import pytest
 
-from tests.hook import TESTS, TREE
+from tests.engine.engine import DISK, OPTIONS, SCRIPT, VIDEO, Engine, ask, define, interface
+from tests.hook import TESTS
 from tests.unit.property_cases import RIGHT, WRONG, A
 from vmfex.custom_property import PORT_PROFILE, parse_dictionary
 from vmfex.failure import Failure
 
-KIT = os.environ.get('ENGINE_KIT')
-needs_engine = pytest.mark.skipif(not KIT, reason="the engine's source is not here: set ENGINE_KIT")
-JARS = ['jackson-databind', 'jackson-core', 'jackson-annotations', 'slf4j-api', 'slf4j-nop', 'commons-lang']
-
-SCRIPT = Path(TREE, 'engine', 'define-vmfex')
 DEFINITIONS = re.findall("^(VM|NIC)='vmfex=(.*)'$", SCRIPT.read_text(), re.MULTILINE)
 EXPRESSIONS = {name.lower(): expression for name, expression in DEFINITIONS}
-OPTIONS = {'vm': 'UserDefinedVMProperties', 'nic': 'CustomDeviceProperties'}
-RESTART = 'Restart the engine: systemctl restart ovirt-engine'
 NOTHING = 'Nothing was changed.'
-
-
-def compile_kit(source, classes):
-    """Return the command that runs the engine's own code."""
-    kit = os.path.join(TESTS, 'engine_kit')
-    jars = [str(jar) for name in JARS for jar in Path('/usr/share/java').rglob(f'{name}.jar')]
-    class_path = ':'.join([str(classes), f'{source}/src', *jars])
-    command = ['javac', '-nowarn', '-encoding', 'UTF-8', '-d', classes, '-cp', class_path]
-    command += ['-sourcepath', f'{kit}/stubs:{source}/src', f'{kit}/Kit.java']
-    subprocess.run(command, check=True)
-    return ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', class_path, 'Kit']
-
-
-@pytest.fixture(scope='module')
-def kit(tmp_path_factory):
-    """The command that runs the engine's own code, for Engine."""
-    return compile_kit(KIT, tmp_path_factory.mktemp('engine'))
-
-
-class Engine:
-    """An engine's configuration, and engine-config in front of PATH that reads and writes it."""
-
-    def __init__(self, kit, folder):
-        self._kit, self._path = kit, folder
-        self.state = folder / 'state'
-        self.state.touch()
-        engine_config = folder / 'engine-config'
-        engine_config.write_text(f'#!/bin/sh\nexec {" ".join(kit)} config {self.state} "$@"\n')
-        engine_config.chmod(0o755)
-
-    def write(self, kind, value):
-        self.state.write_text(f'{OPTIONS[kind]}/4.7={value}\n')
-
-    def run(self, *arguments, status=0):
-        return run_script(*arguments, path=self._path, status=status)
-
-    def ask(self, kind, values=(), version='4.7'):
-        return ask([*self._kit, 'check', self.state, version, kind], values)
-
-
-def run_script(*arguments, path='', status=0):
-    """Return the lines that the script prints or, if it is to fail, those on stderr."""
-    env = {**os.environ, 'PATH': f'{path}:/usr/bin:/bin'}
-    command = ['/bin/bash', SCRIPT, *arguments]
-    done = subprocess.run(command, env=env, input='', capture_output=True, text=True, timeout=60)
-    assert done.returncode == status, done.stderr
-    return (done.stderr if status else done.stdout).splitlines()
-
-
-def ask(command, values):
-    """Return the expression that a program has in force, and whether it accepts each value."""
-    lines = [base64.b64encode(value.encode()).decode() + '\n' for value in values]
-    done = subprocess.run(command, input=''.join(lines), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    expression, *answers = done.stdout.splitlines()
-    return expression, dict(zip(values, (answer == 'true' for answer in answers)))
-
-
-@pytest.fixture
-def engine(kit, tmp_path):
-    """An engine with the properties that it has by default."""
-    return Engine(kit, tmp_path)
-
-
-def interface(properties):
-    return f'{{type=interface;prop={{{properties}}}}}'
-
-
-DISK = r'{type=disk;prop={boot=^\d{1,2}$;vmfex=^x$}}'
-VIDEO = r'{type=video;prop={no_disk=^\d{1}$;vmfex=^x{2}}};{type=rng;prop={}}'
 OLD = 'vmfex=^[a-zA-Z0-9_ ---]+$'  # as the README of vdsm-hook-vmfex-dev has it
 BRACES = r'vmfex=^[\w:.-]([\w:. -]{0,37}[\w:.-])?$'
 
@@ -116,64 +38,79 @@ STATES = {
 }
 
 
-@needs_engine
-@pytest.mark.parametrize('kind, before, after', STATES.values(), ids=STATES)
+def restart(*options):
+    return f'Restart the engine (systemctl restart ovirt-engine) for {", ".join(options)}'
+
+
+@pytest.mark.parametrize('kind, before, after', STATES.values(), ids=list(STATES))
 def test_script_defines_vmfex_once_and_keeps_all_else_and_removes_it(engine, kind, before, after):
-    ours = f'vmfex={EXPRESSIONS[kind]}'
+    ours, option = f'vmfex={EXPRESSIONS[kind]}', f'{OPTIONS[kind]} of 4.7'
     removed = re.sub(';OURS|OURS;?', '', after)
     before, after = before.replace('OURS', ours), after.replace('OURS', ours)
     engine.write(kind, before)
-    assert engine.run(kind, '4.7') == [f'{OPTIONS[kind]} of 4.7: {after}', RESTART]
-    assert engine.ask(kind) == (EXPRESSIONS[kind], {})
-    assert engine.run(kind, '4.7') == [f'{OPTIONS[kind]} of 4.7: {after}', NOTHING]
-    assert engine.run('--remove', kind, '4.7') == [f'{OPTIONS[kind]} of 4.7: {removed}', RESTART]
+    others = {**engine.read(), f'{OPTIONS[kind]}/4.7': after}
+    assert engine.define(kind, '4.7') == ([f'{option}: {after}'], [restart(option)])
+    assert engine.read() == others
+    if engine.java:
+        assert engine.ask(kind) == (EXPRESSIONS[kind], {})
+    assert engine.define(kind, '4.7') == ([f'{option}: {after}', NOTHING], [])
+    assert engine.define('--remove', kind, '4.7') == ([f'{option}: {removed}'], [restart(option)])
 
 
-@needs_engine
 def test_remove_adds_no_type(engine):
     engine.write('nic', VIDEO)
-    assert engine.run('--remove', 'nic', '4.7') == [f'CustomDeviceProperties of 4.7: {VIDEO}', NOTHING]
+    lines, [] = engine.define('--remove', 'nic', '4.7')
+    assert lines == [f'CustomDeviceProperties of 4.7: {VIDEO}', NOTHING]
 
 
-@needs_engine
-def test_several_versions_keep_the_default_and_others_have_none(engine):
-    [default, _] = engine.run('--remove', 'nic', '4.8')
-    assert default.startswith('CustomDeviceProperties of 4.8: {type=interface;prop={SecurityGroups=')
-
-    *values, end = engine.run('both', '4.7', '4.8')
-    shown = [value.split(':')[0] for value in values]
-    assert shown == [f'{option} of {v}' for v in ('4.7', '4.8') for option in OPTIONS.values()]
-    assert values[-1] == default.replace('}}', f';vmfex={EXPRESSIONS["nic"]}}}}}')
-    for version in '4.7', '4.8':
-        assert engine.ask('vm', ['{}', 'P'], version)[1] == {'{}': True, 'P': False}
-        assert engine.ask('nic', ['{}', 'P'], version)[1] == {'{}': False, 'P': True}
-    assert engine.ask('vm', version='4.6')[0] == engine.ask('nic', version='4.6')[0] == 'null'
+def test_several_versions(engine):
+    lines, [hint] = engine.define('both', '4.7', '4.8')
+    changed = [f'{option} of {version}' for version in ('4.7', '4.8') for option in OPTIONS.values()]
+    assert [line.split(':')[0] for line in lines] == changed
+    assert hint == restart(*changed)
+    unset = {key for key, value in engine.read().items() if not value}
+    assert unset == {f'{option}/4.6' for option in OPTIONS.values()}
 
 
-@needs_engine
 def test_version_that_the_engine_lacks_changes_nothing_for_the_others_either(engine):
-    [line] = engine.run('both', '4.7', '4.9', status=1)
+    before = engine.read()
+    [], [line] = engine.define('both', '4.7', '4.9', status=1)
     assert line.startswith('define-vmfex: nothing was changed: ') and "version '4.9'" in line
-    assert engine.state.read_text() == ''
+    assert engine.read() == before
 
 
-@needs_engine
-def test_value_that_the_engine_refuses_is_told(engine):
-    engine.write('vm', 'a b')
-    *reason, line = engine.run('vm', '4.7', status=1)
-    assert 'Invalid syntax' in reason[0]
-    assert line == 'define-vmfex: UserDefinedVMProperties of 4.7 was not set'
+@pytest.mark.parametrize('kind, hints', [('nic', []), ('both', [restart('UserDefinedVMProperties of 4.7')])])
+def test_value_that_the_engine_refuses_is_told_and_the_restart_for_what_was_set(engine, kind, hints):
+    engine.write('nic', 'a b')
+    [], [reason, *lines] = engine.define(kind, '4.7', status=1)
+    assert 'Invalid syntax' in reason
+    assert lines == ['define-vmfex: CustomDeviceProperties of 4.7 was not set', *hints]
+
+
+def test_all_is_set_and_the_restart_told_though_nobody_reads_stdout(engine):
+    reader, writer = os.pipe()
+    os.close(reader)
+    [], hints = engine.define('both', '4.7', stdout=writer, status=-signal.SIGPIPE)
+    os.close(writer)
+    assert hints == [restart(*(f'{option} of 4.7' for option in OPTIONS.values()))]
+    assert all(engine.read()[f'{option}/4.7'] for option in OPTIONS.values())
+
+
+def test_restart_is_told_for_what_was_being_set_when_a_signal_came(engine):
+    with open(engine.script, 'a') as script:
+        script.write('[ "$1" = -g ] || kill $PPID\n')
+    assert engine.define('both', '4.7', status=-signal.SIGTERM) == ([], [restart(f'{OPTIONS["vm"]} of 4.7')])
 
 
 @pytest.mark.parametrize('line', ['', 'vm', 'nics 4.7', '--remove nic', 'vm 4', 'vm 4.7 --remove'])
 def test_wrong_usage_is_told_in_a_line(line):
-    [text] = run_script(*line.split(), status=2)
+    [], [text] = define(*line.split(), status=2)
     assert text.startswith('define-vmfex: ')
 
 
 def test_help_and_a_machine_that_is_not_the_engines():
-    assert run_script('--help')[0] == 'Usage: define-vmfex [--remove] vm|nic|both VERSION...'
-    [line] = run_script('vm', '4.7', status=1)
+    assert define('--help')[0][0] == 'Usage: define-vmfex [--remove] vm|nic|both VERSION...'
+    [], [line] = define('vm', '4.7', status=1)
     assert line == "define-vmfex: engine-config is missing: run this on the engine's machine"
 
 
@@ -186,12 +123,12 @@ def test_expression_fits_engine_config_and_single_quotes_and_the_dialog(kind):
     assert expression.startswith('^') and expression.endswith('$')  # JavaScript's test() is a search
 
 
-@pytest.fixture(scope='module', params=[pytest.param('engine', marks=needs_engine), 'dialog'])
+@pytest.fixture(scope='module', params=['engine', 'dialog'])
 def accepts(request, tmp_path_factory):
     """Tells which values of a kind pass: on the engine, or in its dialog (JavaScript)."""
     if request.param == 'engine':
-        engine = Engine(request.getfixturevalue('kit'), tmp_path_factory.mktemp('expressions'))
-        engine.run('both', '4.7')
+        engine = Engine(tmp_path_factory.mktemp('expressions'), request.getfixturevalue('java'))
+        engine.define('both', '4.7')
         return lambda kind, values: engine.ask(kind, values)[1]
     dialog = [shutil.which('nodejs') or 'node', os.path.join(TESTS, 'engine', 'matches.js')]
     return lambda kind, values: ask([*dialog, EXPRESSIONS[kind]], values)[1]
