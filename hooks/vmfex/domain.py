@@ -31,10 +31,7 @@ def has_run(root):
 
 
 def read_vnic_profiles(root):
-    """
-    Return what a domain's metadata says of its NICs' vNIC profiles: a dict of MAC address to the value of
-    vmfex, not yet checked, and the set of MAC addresses with port mirroring.
-    """
+    """Return a dict of MAC address to the vNIC profile's vmfex, unchecked, and those with port mirroring."""
     values, mirrored = {}, set()
     for device in in_metadata(root, 'device'):
         mac = device.getAttribute('mac_address').lower()

@@ -4,14 +4,12 @@
 import os
 
 SYS_NET = '/sys/class/net'
-CISCO, DYNAMIC_VNIC, VF = b'0x1137', b'0x0044', b'0x0071'  # the PCI vendor, and its devices
+# The PCI vendor, and the devices that take a port profile, by which the enic driver knows them, too.
+CISCO, DYNAMIC_VNIC, VF = b'0x1137', b'0x0044', b'0x0071'
 
 
 def read_nics():
-    """
-    Return the names of the VM-FEX NICs, in a list, eth3 before eth10, and of all others, in a set. PCI
-    devices tell VM-FEX NICs, as they do to the enic driver.
-    """
+    """Return a list of the VM-FEX NICs, by their PCI devices, eth3 before eth10; and a set of all others."""
     nics = sorted(os.listdir(SYS_NET), key=lambda nic: (len(nic), nic))
     vmfex = [nic for nic in nics if is_vmfex(nic)]
     return vmfex, set(nics).difference(vmfex)
