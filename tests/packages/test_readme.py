@@ -8,7 +8,7 @@ import pytest
 
 from tests.hook import TREE, output
 from tests.lab.real_vdsm import GREP
-from tests.messages import ERRORS, matches, rows
+from tests.messages import MESSAGES, matches, rows
 from vmfex.hook_points import HOOK_POINTS
 
 README = os.path.join(TREE, 'README.md')
@@ -16,10 +16,22 @@ with open(README, encoding='utf-8') as f:
     TEXT = f.read()
 
 
+# What administrators see, a line each, as the engine, libvirt, virsh and dnf show it.
+with open(os.path.join(TREE, 'tests', 'data', 'seen.txt'), encoding='utf-8') as f:
+    SEEN = f.read().splitlines()
+with open(MESSAGES, encoding='utf-8') as f:
+    CURES = dict(re.findall(r'^\| `(.*?)` \|.*\|(.*)\|$', f.read().split('\n## Lines')[0], re.MULTILINE))
+
+
+@pytest.mark.parametrize('seen', SEEN)
+def test_what_an_administrator_sees_has_one_row_with_a_cure(seen):
+    [cure] = [cure for row, cure in CURES.items() if matches(f'…{row}…', seen)]
+    assert cure.strip()
+
+
 @pytest.mark.parametrize('row', rows('Error', README))
 def test_error_in_the_readme_is_one_of_the_messages(row):
-    """Each line of the hook that a test sees is looked up among the messages, and each is seen."""
-    assert [message for message in ERRORS if matches(row, message)]
+    assert row in CURES
 
 
 def test_grep_for_vdsm_log_is_the_one_that_is_tested():
