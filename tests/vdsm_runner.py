@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the hook as VDSM does (see test_vdsm.py, which compares the two)."""
+"""Runs the hook as VDSM does; tests/lab/test_vdsm.py has VDSM run it."""
 
 import functools
 import os

@@ -6,8 +6,12 @@ import pytest
 
 from tests.lab.kinds import ON_ALL_PAIRS, ON_BOTH_KINDS
 from tests.lab.vm import VM
+from tests.messages import matches, rows
 from tests.vdsm_runner import HookError
 from tests.xml_builders import PLUGGED, UNFIT, engine_nic_xml, network_xml
+
+REFUSED = rows("libvirt's error")[-1]
+NEXT = libvirt.VIR_NETWORK_XML_INACTIVE
 
 
 @ON_ALL_PAIRS
@@ -41,12 +45,16 @@ def test_migration_to_a_host_that_cannot_take_the_vm_is_refused_before_it_begins
     vm, other = VM(), VM(1, profiles=8 * ('P',), nics=8)
     vm.start(alpha)
 
+    def state(host):
+        networks = host.conn.listAllNetworks()
+        return [network.XMLDesc(flags) for network in networks for flags in (0, NEXT)]
+
     def assert_refused(says):
-        before = fabric.requests()
+        before = fabric.requests(), state(beta)
         with pytest.raises(HookError, match=says):
             vm.migrate(alpha, beta)
         assert vm.runs_on(alpha) and alpha.pool_nics()['eth3'] == alpha.pool_nics()['eth4'] == 1
-        assert fabric.requests() == before
+        assert (fabric.requests(), state(beta)) == before
 
     net = beta.conn.networkDefineXML(network_xml(['eth13'], mode='bridge'))
     assert_refused("is not the hook's, its forward mode is bridge")
@@ -72,7 +80,7 @@ def check_nic_serves(nic, host, elsewhere):
 @ON_BOTH_KINDS
 def test_refused_profile_costs_neither_host_a_nic(fabric, alpha, beta):
     """libvirt may leave a VM's MAC on a NIC whose association failed."""
-    moves, runs, typo = VM(1, profiles=('Refused',)), VM(5, profiles=()), VM(2, profiles=('Refused',))
+    moves, runs, typo = VM(1, profiles=('Refused',)), VM(5, profiles=()), VM(2, profiles=('P', 'Refused'))
     moves.start(alpha)
     runs.start(alpha)
     VM(4, profiles=('P',)).start(beta)
@@ -82,8 +90,9 @@ def test_refused_profile_costs_neither_host_a_nic(fabric, alpha, beta):
             alpha.restart_libvirtd()
             beta.restart_libvirtd()
         for attempt in lambda: typo.start(alpha), lambda: runs.plug(alpha, PLUGGED, 'Refused'):
-            with pytest.raises(libvirt.libvirtError):
+            with pytest.raises(libvirt.libvirtError) as error:
                 attempt()
+            assert matches(REFUSED, str(error.value))
         check_nic_serves('eth4', alpha, beta)
         with pytest.raises(libvirt.libvirtError):
             moves.migrate(alpha, beta)

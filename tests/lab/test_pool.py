@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """direct-pool, by a real libvirtd; tests/unit/test_pool.py has which state of it needs which steps."""
 
-import concurrent.futures
 import os
 
 import libvirt
@@ -49,34 +48,23 @@ def test_right_pool_is_not_touched_and_needs_no_lock(alpha):
 
 
 def test_pool_that_no_vm_is_on_is_put_right(alpha):
+    uuid = alpha.conn.networkDefineXML(network_xml([])).UUID()
+
     def assert_put_right(*done, nics=ALPHA):
-        uuid = alpha.net.UUID()
         assert alpha.prepare_pool() == list(done)
         assert_right(alpha, nics)
-        assert alpha.net.UUID() == uuid
+        assert alpha.net.UUID() == uuid and alpha.prepare_pool() == []
 
-    alpha.conn.networkDefineXML(network_xml([]))
     assert_put_right(DEFINED, STARTED, AUTOSTART)
-    alpha.net.setAutostart(0)
-    assert_put_right(AUTOSTART)
-    alpha.net.destroy()
-    assert_put_right(STARTED)
     alpha.net.undefine()  # now it is transient
     assert_put_right(DEFINED, AUTOSTART)
-    alpha.redefine_pool(['eth3'])
-    assert_put_right(DEFINED)
-    alpha.redefine_pool(['eth0', *ALPHA, 'eth99'], restart=True)
-    assert_put_right(DEFINED, STOPPED, STARTED)
-    for settings in SETTINGS:
-        alpha.redefine_pool(ALPHA, settings, restart=True)
+    for nics, settings in [(['eth0', *ALPHA, 'eth99'], ''), *((ALPHA, settings) for settings in SETTINGS)]:
+        alpha.redefine_pool(nics, settings, restart=True)
         assert_put_right(DEFINED, STOPPED, STARTED)
-        assert alpha.prepare_pool() == []
     VM().start(alpha)
     VM().stop(alpha)
     alpha.sysfs.make_own('eth11')
-    assert_put_right(
-        'vmfex: direct-pool defined: ' + ', '.join(ALPHA[:-1]), STOPPED, STARTED, nics=ALPHA[:-1]
-    )
+    assert_put_right(DEFINED.replace(', eth11', ''), STOPPED, STARTED, nics=ALPHA[:-1])
 
 
 def test_pool_that_a_vm_is_on_changes_for_its_next_start_only(alpha):
@@ -104,28 +92,6 @@ def test_pool_that_a_vm_is_on_changes_for_its_next_start_only(alpha):
     VM(1).stop(alpha)
     assert alpha.prepare_pool()[1:] == [STOPPED, STARTED]
     assert_right(alpha, [nic for nic in right if nic != 'eth11'])
-
-
-def test_refusal_leaves_the_networks_as_they_are(alpha):
-    isolated = '<network><name>direct-pool</name></network>'
-    for xml, mode in (network_xml(['eth3'], mode='bridge'), 'bridge'), (isolated, 'none'):
-        before = alpha.conn.networkDefineXML(xml).XMLDesc()
-        with pytest.raises(HookError, match="is not the hook's, its forward mode is " + mode):
-            alpha.prepare_pool()
-        assert alpha.pool_xml() == before
-        alpha.net.undefine()
-    for nic in ALPHA:
-        alpha.sysfs.make_own(nic)
-    with pytest.raises(HookError, match='^vmfex: direct-pool has 0 free NICs of 0, this VM needs 2: '):
-        alpha.prepare_pool()
-    assert alpha.conn.listAllNetworks() == []
-
-
-def test_twenty_hooks_at_once_make_one_pool(alpha):
-    with concurrent.futures.ThreadPoolExecutor(20) as executor:
-        logs = list(executor.map(lambda _: alpha.prepare_pool(), range(20)))
-    assert sorted(filter(None, logs)) == [[DEFINED, STARTED, AUTOSTART]]
-    assert_right(alpha)
 
 
 # id: what makes something use a NIC, what ends that, what the hook says then, and the kernel to a macvtap
@@ -186,45 +152,3 @@ def test_vms_that_libvirt_lost_count_of_run_on_and_keep_their_nics(fabric, alpha
     assert alpha.prepare_pool(VM(3, profiles=7 * ('P',), nics=7)) == []  # all are usable again
     vm.stop(alpha)
     assert fabric.requests(host='alpha', operation='DISASSOCIATE') and set(alpha.pool_nics().values()) == {0}
-
-
-# The command line says what the next start would do.
-
-
-def test_test_says_what_would_happen_and_does_not_do_it(alpha):
-    vm, too_many = VM(), VM(profiles=10 * ('P',), nics=10)
-    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
-    assert (status, err) == (0, [])
-    assert out[-4:] == [
-        'NICs of direct-pool that this VM would take: 2',
-        *(f'would log: {line}' for line in (DEFINED, STARTED, AUTOSTART)),
-    ]
-    assert alpha.conn.listAllNetworks() == []
-    alpha.prepare_pool()
-    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
-    assert (status, err) == (0, []) and out[-1] == 'NICs of direct-pool that this VM would take: 2'
-    assert alpha.dry_run(VM(profiles=()).xml)[1][-1] == 'NICs of direct-pool that this VM would take: 0'
-    status, out, [line] = alpha.dry_run(too_many.xml, too_many.vmfex)
-    assert status == 2 and line.startswith('vmfex: direct-pool has 9 free NICs of 9, this VM needs 10: ')
-    alpha.run('ip', 'link', 'set', 'eth5', 'master', 'ovirtmgmt')
-    assert 'not usable: eth5 is a port of ovirtmgmt' in alpha.dry_run(vm.xml, vm.vmfex)[1]
-    alpha.kill_libvirtd()  # which a VM without VM-FEX does not need
-    assert alpha.dry_run(VM(profiles=()).xml)[0] == 0
-
-
-def test_test_of_a_vm_that_runs_here_counts_its_nics_as_its_own(alpha):
-    vm, other = big_vm(0), big_vm(1)
-    vm.start(alpha)
-    for flags in 0, libvirt.VIR_DOMAIN_XML_INACTIVE:
-        status, out, err = alpha.dry_run(vm.on(alpha).XMLDesc(flags), vm.vmfex)
-        assert (status, err) == (0, []) and not [line for line in out if line.startswith('not usable')]
-        assert out[-1] == 'NICs of direct-pool that this VM would take: 8'
-    # One of its own is the host's own by now: it can leave the pool when the VM has stopped.
-    alpha.sysfs.make_own('eth3')
-    status, out, _ = alpha.dry_run(vm.on(alpha).XMLDesc(), vm.vmfex)
-    assert status == 0 and out[-1] == 'would log: vmfex: direct-pool started'
-    alpha.sysfs.make_vmfex('eth3')
-    status, _, [line] = alpha.dry_run(other.xml, other.vmfex)
-    assert status == 2 and line.startswith('vmfex: direct-pool has 1 free NIC of 9, this VM needs 8: ')
-    alpha.net.destroy()  # libvirt loses count of them
-    assert alpha.dry_run(vm.on(alpha).XMLDesc(), vm.vmfex)[0] == 0

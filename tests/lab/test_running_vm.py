@@ -10,10 +10,12 @@ from tests.vdsm_runner import HookError
 from tests.xml_builders import PLUGGED, UNFIT, engine_nic_xml
 
 
-def test_link_is_switched_in_each_form_of_vdsms(fabric, alpha):
-    vm = VM(links=('down', 'up'))
+@ON_BOTH_KINDS
+def test_link_is_switched_in_each_form_of_vdsms_while_no_nic_is_free(fabric, alpha):
+    """Were its port released for a moment, the NIC could not get one back."""
+    vm = VM(profiles=9 * ('P',), links=('down', 'up'), nics=9)
     vm.start(alpha)
-    mac, other = vm.profiles
+    mac, other = vm.macs[:2]
     definition = vm.definition(alpha)
     assert vm.link(alpha, mac) == 'down'
     for form in 'bridge', 'network', 'direct':
@@ -22,30 +24,19 @@ def test_link_is_switched_in_each_form_of_vdsms(fabric, alpha):
                 engine_nic_xml(mac, extra=UNFIT, type=form), libvirt.VIR_DOMAIN_AFFECT_LIVE
             )
         for link in 'up', 'up', 'down', 'down':
-            assert f'NIC {mac} has link {link}; it stays' in vm.update(
-                alpha, engine_nic_xml(mac, link=link, extra=UNFIT, type=form)
-            )
+            xml = engine_nic_xml(mac, link=link, extra=UNFIT, type=form)
+            assert f'NIC {mac} has link {link}; it stays' in vm.update(alpha, xml)
             assert (vm.link(alpha, mac), vm.link(alpha, other)) == (link, 'up')
             nic = vm.nics(alpha)[mac]
             assert nic.find('link').get('state') == link
             assert nic.find('source').get('network') == 'direct-pool'
-            assert nic.find('virtualport/parameters').get('profileid') == vm.profiles[mac]
+            assert nic.find('virtualport/parameters').get('profileid') == 'P'
             assert vm.definition(alpha) == definition
-    assert len(fabric.requests()) == 2  # the associations of the start
-    assert alpha.pool_nics()['eth3'] == alpha.pool_nics()['eth4'] == 1
-
-
-@ON_BOTH_KINDS
-def test_link_is_switched_while_all_nics_of_the_host_are_taken(alpha):
-    """Were its port released for a moment, the NIC could not get one back."""
-    vm = VM(profiles=9 * ('P',), nics=9)
-    vm.start(alpha)
-    for link in 'down', 'up':
-        vm.update(alpha, engine_nic_xml(vm.macs[0], link=link, extra=UNFIT))
-        assert vm.link(alpha, vm.macs[0]) == link
-        assert list(alpha.pool_nics().values()) == 9 * [1]
-    with pytest.raises(HookError, match='has 0 free NICs of 9'):
-        VM(1).start(alpha)
+    assert len(fabric.requests()) == 9  # the associations of the start
+    assert list(alpha.pool_nics().values()) == 9 * [1]
+    vm.add_profile(PLUGGED, 'Plugged')
+    with pytest.raises(HookError, match='^vmfex: direct-pool has 0 free NICs of 9, this VM needs 1'):
+        vm.plug(alpha, PLUGGED)
 
 
 def test_nic_runs_on_its_profile_whatever_its_network_and_the_property_are_by_now(fabric, alpha):
@@ -106,14 +97,3 @@ def test_first_nic_on_the_pool_is_plugged_in_on_a_host_without_a_pool(fabric, al
     assert fabric.ports(alpha, 'ASSOCIATE') == [('eth3', own, vm.uuid)]
     vm.update(alpha, engine_nic_xml(PLUGGED, link='down', extra=UNFIT), own)
     assert vm.nics(alpha)[PLUGGED].find('link').get('state') == 'down'
-
-
-def test_nic_is_plugged_as_it_is_if_not_in_the_dictionary_and_not_if_none_is_free(alpha):
-    vm, other = VM(), VM(1, profiles=7 * ('P',), nics=7)
-    for each in vm, other:
-        each.start(alpha)
-    xml = engine_nic_xml(PLUGGED)
-    assert alpha.hook('before_nic_hotplug', xml, vm.vmfex, vm.uuid) == (xml, '')
-    vm.add_profile(PLUGGED, 'Plugged')
-    with pytest.raises(HookError, match='^vmfex: direct-pool has 0 free NICs of 9, this VM needs 1'):
-        vm.plug(alpha, PLUGGED)

@@ -61,12 +61,3 @@ def test_vfs_whose_pf_is_down_come_last_and_are_back_at_once(alpha):
         start(alpha, 3)
     alpha.set_pf(PFS[0], 'up')
     assert start(alpha, 3)[2] == ['eth5']
-
-
-def test_test_of_a_vm_that_runs_on_a_vf_whose_pf_went_down_names_it(alpha):
-    vm = VM(profiles=9 * ('P',), nics=9)
-    vm.start(alpha)
-    alpha.set_pf(PFS[0], 'down')
-    status, out, [line] = alpha.dry_run(vm.on(alpha).XMLDesc(), vm.vmfex)
-    assert status == 2 and line.startswith('vmfex: direct-pool has 4 free NICs of 4, this VM needs 9: ')
-    assert f'not usable: PF {PFS[0]} of eth3 is down' in out and 'not usable: macvtap' not in '\n'.join(out)

@@ -5,7 +5,6 @@ VDSM's own Vm with the hook: what VDSM makes of a VM on VM-FEX, and what it does
 Where a test shows a limit of VDSM that the README names, it fails with a VDSM that does better.
 """
 
-import itertools
 import re
 
 import libvirt
@@ -14,9 +13,7 @@ import pytest
 from tests.lab import guest
 from tests.lab.real_vdsm import Vdsm, VdsmError, device_xml, vm_xml, why_not
 from tests.lab.vm import VM
-from tests.vdsm_runner import call_hook
 from tests.xml_builders import MIRRORING, PLUGGED, UNFIT, network_xml
-from vmfex.hook_points import HOOK_POINTS
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -177,35 +174,3 @@ def test_vm_goes_on_where_the_nics_that_it_has_are_free(alpha, vdsm, tmp_path, g
         alpha.add_nic('eth12')
     assert vdsm.create(of_the_engine, path) == ['Up', None]
     assert list(vm.vic_nics(alpha)) == list(vm.dictionary)
-
-
-PROBE = """\
-#!/bin/sh
-env -0 > {}
-echo '<!-- caf\u00e9 -->' >> "$_hook_domxml"
-"""
-
-
-@pytest.mark.parametrize('point', HOOK_POINTS)
-def test_runner_of_the_tests_agrees_with_vdsms(alpha, vdsm, tmp_path, point):
-    hook, env = tmp_path / point / '50_vmfex', tmp_path / 'env'
-    hook.parent.mkdir()
-    hook.write_text(PROBE.format(env))
-    hook.chmod(0o755)
-
-    def seen():
-        """Return what the probe saw, as far as it does not depend on who runs it."""
-        variables = dict(pair.split('=', 1) for pair in env.read_text().split('\0') if pair)
-        given = {name: variables.get(name) for name in ('vmfex', 'other', 'vmId')}
-        return given, variables['PYTHONPATH'].endswith('/vdsm/hook')
-
-    vdsm.hooks_are_in(str(tmp_path))
-    of_a_nic = point in ('before_nic_hotplug', 'before_update_device')
-    for vms, nics in itertools.product(({}, {'vmfex': "{'00:1a:4a:16:aa:aa': 'P'}"}), ({}, {'vmfex': 'P'})):
-        custom = {'other': 'x', **vms}
-        xml = vdsm.run_hooks(point, '<domain>\r\n</domain>', 'an-id', custom, nics if of_a_nic else None)
-        theirs = seen()
-        if of_a_nic:
-            custom = {**nics, **custom}
-        ours = call_hook(str(hook.parent), '<domain>\r\n</domain>', custom, 'an-id', vdsm=alpha.vdsm)[0]
-        assert (ours, seen()) == (xml, theirs)

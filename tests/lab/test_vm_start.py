@@ -7,13 +7,9 @@ import subprocess
 from collections import Counter
 
 import libvirt
-import pytest
 
 from tests.lab.kinds import ON_BOTH_KINDS
 from tests.lab.vm import VM
-from tests.messages import matches, rows
-
-REFUSED = rows("libvirt's error")[-1]
 
 
 @ON_BOTH_KINDS
@@ -91,20 +87,6 @@ def test_ten_vms_at_once_on_a_host_with_no_pool(fabric, alpha):
     assert sorted((request.vm, request.profile) for request in associated) == sorted(
         (vm.uuid, profile) for vm in vms for profile in vm.profiles.values()
     )
-
-
-@ON_BOTH_KINDS
-def test_refused_profile_stops_the_start_with_libvirts_message(fabric, alpha):
-    vm = VM()
-    fabric.refuse('Profile2')
-    with pytest.raises(libvirt.libvirtError) as error:
-        vm.start(alpha)
-    assert matches(REFUSED, str(error.value))
-    answers = [(request.profile, request.answer) for request in fabric.requests(operation='ASSOCIATE')]
-    assert answers == [('Profile1', 'success'), ('Profile2', 'refused')]
-    assert set(alpha.pool_nics().values()) == {0}
-    fabric.refuse('')
-    vm.start(alpha)
 
 
 def test_whole_domain_of_the_engine_is_valid_and_defined(alpha, domain_of_the_engine, tmp_path):

@@ -172,19 +172,9 @@ def arrived(vm_id):
     return state_of(vm_id)
 
 
-def hooks_are_in(folder):
-    hooks.P_VDSM_HOOKS = folder + '/'
-
-
-def run_hooks(point, xml, vm_id, custom, own):
-    """Call the hooks of a hook point, with the VM's and, unless None, the NIC's custom properties."""
-    of_the_nic = {} if own is None else {'params': own}
-    return getattr(hooks, point)(xml, {'custom': custom, 'vmId': vm_id}, **of_the_nic)
-
-
 def main():
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
-    hooks_are_in(sys.argv[1])
+    hooks.P_VDSM_HOOKS = sys.argv[1] + '/'
     jobs.start(mock.MagicMock(), cif)
     libvirt.virEventRegisterDefaultImpl()  # VDSM does this in a thread, perhaps after it connects
     libvirtconnection.start_event_loop()
