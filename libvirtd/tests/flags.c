@@ -44,7 +44,7 @@ static int set_flags(const char *step)
 
 static int do_step(const char *step, FILE *log)
 {
-    char *arg = strchr(step, ',');
+    const char *arg = strchr(step, ',');
 
     if (arg)
         return ioctl(FD, strtoul(step, NULL, 16), strtoul(arg + 1, NULL, 16)) != FD ||
