@@ -3,9 +3,9 @@
 
 import concurrent.futures
 import contextlib
+import fcntl
 import os
 import signal
-import subprocess
 
 import pytest
 
@@ -30,16 +30,9 @@ def waits_for_lock(host):
 
 @contextlib.contextmanager
 def locked(host):
-    holder = subprocess.Popen(
-        ['flock', host.path(LOCK), 'sh', '-c', 'echo locked; read line'],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    holder.stdout.readline()
-    try:
+    with open(host.path(LOCK), 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield lambda: waits_for_lock(host)
-    finally:
-        holder.communicate(b'go on\n')
 
 
 @contextlib.contextmanager
