@@ -38,7 +38,7 @@ PYTESTS = {
 
 @pytest.fixture(params=sorted(INTERPRETERS, key=lambda version: int(version.split('.')[1])))
 def python(request):
-    """An interpreter with a pytest that has no plugins, from PyPI into build, or its own: path, environment."""
+    """An interpreter and its environment, with a pytest without plugins: its own, or from PyPI in build."""
     path, packages = INTERPRETERS[request.param], PYTESTS.get(request.param, 'pytest')
     folder = os.path.join(TREE, 'build', '-'.join(re.findall(r'[\w.]+', f'py{request.param} {packages}')))
     env = {**os.environ, 'PYTHONPATH': folder, 'VDSM_LIB': PLAIN, 'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1'}

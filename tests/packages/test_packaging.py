@@ -89,14 +89,10 @@ def test_make_uninstall_removes_what_make_install_brought(tmp_path):
     assert (tmp_path / 'opt/libexec/vdsm/hooks/before_vm_start').is_dir()
 
 
-def test_rpm_says_what_it_needs_and_what_it_conflicts_with(rpm):
-    query = output('rpm', '-qp', '--qf', '%{NAME} %{ARCH} %{LICENSE} %{VERSION}', rpm)
-    version = query.rpartition(' ')[2]
-    assert query == f'vdsm-hook-vmfex noarch GPL-2.0-or-later {version}'
-    requires = output('rpm', '-qp', '--requires', rpm).splitlines()
-    library = f'vdsm-hook-vmfex-libvirt = {version}'
-    assert {'vdsm >= 4.40.70.1', 'python3-libvirt', library} <= set(requires)
-    assert output('rpm', '-qp', '--conflicts', rpm) == 'vdsm-hook-vmfex-dev\n'
+def test_rpm_is_for_all_hosts_with_libvirts_python_binding(rpm):
+    """What else it needs, and what it conflicts with, test_dnf.py shows."""
+    query = output('rpm', '-qp', '--qf', '%{NAME} %{ARCH} %{LICENSE}\n[%{REQUIRES}\n]', rpm).splitlines()
+    assert query[0] == 'vdsm-hook-vmfex noarch GPL-2.0-or-later' and 'python3-libvirt' in query
 
 
 def test_hook_from_the_rpm_starts_a_vm(fabric, alpha, hooks_by_rpm):
@@ -130,7 +126,7 @@ def test_version_is_the_same_in_the_specs_and_the_entry(rpm, library_rpm, wheel)
     assert output('rpm', '-qp', '--qf', '%{VERSION} ', rpm, library_rpm) == f'{version} {version} '
     assert os.path.basename(wheel).split('-')[1] == version
     # A checksum of the entry tells VDSM the version.
-    places = output('git', 'grep', '-lF', version, '--', '.', ':!LICENSE', cwd=TREE).split()
+    places = output('git', 'grep', '-lF', version, '--', '.', ':!LICENSE', ':!tests', cwd=TREE).split()
     assert places == [os.path.relpath(path, TREE) for path in sorted([HOOK, *SPECS])]
 
 
