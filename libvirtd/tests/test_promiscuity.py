@@ -48,7 +48,7 @@ def flags(request, tmp_path_factory):
     library, kernel, program = compile_port_profile(folder, options), folder + '/kernel.so', folder + '/flags'
     here = os.path.dirname(__file__)
     shared = ['-fPIC', '-shared', '-o', kernel, here + '/kernel.c']
-    linked = ['-o', program, here + '/flags.c', library, kernel, '-lpthread']
+    linked = ['-o', program, here + '/flags.c', '-Wl,--no-as-needed', library, kernel, '-lpthread']
     for command in shared, linked:
         subprocess.run(['gcc', *options.split(), *command], check=True)
     return lambda *steps: output(program, *steps).strip()
