@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hook import TESTS, output
 from tests.engine.test_define_vmfex import KIT, compile_kit, needs_engine
+from tests.hook import TESTS, output
 from tests.vdsm_runner import find_vdsm
 
 VDSM = Path(find_vdsm() or '/').parent
