@@ -25,7 +25,13 @@ def list_files(*packages):
     # Python need not compile its modules again: that is slow there.
     folders = {os.path.dirname(path) for path in files if path.endswith('.py')}
     caches = [path for folder in folders for path in glob.glob(folder + '/__pycache__/*.pyc')]
-    return sorted(files.union(caches, find('/etc')))
+    # No package has the commands that are links to one of several alternatives.
+    links = [
+        path
+        for path in glob.glob('/usr/*bin/*')
+        if os.path.islink(path) and '/etc/alternatives/' in os.readlink(path)
+    ]
+    return sorted(files.union(caches, links, find('/etc')))
 
 
 def find(folder):
