@@ -134,16 +134,23 @@ class VM:
         # A modern virtio NIC has its configuration at 0x2000 in BAR 4: the MAC, then the status, whose
         # lowest bit is VIRTIO_NET_S_LINK_UP (virtio 1.0, 5.1.4).
         def config():
-            for function in re.split(r'\n(?=  Bus)', self.monitor(host, 'info pci')):
-                bar = re.search('BAR4: .* at (0x[0-9a-f]+) ', function)
-                if alias_of(mac) in function and bar:
-                    address = int(bar.group(1), 16) + 0x2000
-                    memory = self.monitor(host, f'xp /8bx {address:#x}')
-                    octets = [byte[2:] for byte in memory.partition(':')[2].split()]
-                    return octets if ':'.join(octets[:6]) == mac else None
+            _, registers = self.pci_function(host, mac)
+            memory = self.monitor(host, f'xp /8bx {registers + 0x2000:#x}')
+            octets = [byte[2:] for byte in memory.partition(':')[2].split()]
+            return octets if ':'.join(octets[:6]) == mac else None
 
-        # The VM's firmware has to give it an address first.
         return 'up' if int(wait_for(config)[6], 16) & 1 else 'down'
+
+    def pci_function(self, host, mac):
+        """Return a virtio NIC's PCI bus and the address of its BAR 4, once the VM's firmware has set them."""
+
+        def find():
+            for function in re.split(r'\n(?=  Bus)', self.monitor(host, 'info pci')):
+                found = re.search(r'(?s)Bus +(\d+),.*BAR4: .* at (0x[0-9a-f]+) ', function)
+                if alias_of(mac) in function and found:
+                    return int(found.group(1)), int(found.group(2), 16)
+
+        return wait_for(find)
 
     def monitor(self, host, command):
         hmp = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP

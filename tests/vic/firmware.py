@@ -24,7 +24,8 @@ CQ_TAIL, CQ_COLOR, CQ_INTERRUPT, CQ_VECTOR = 0x28, 0x30, 0x38, 0x50
 MASK_ON_ASSERTION, MASK, CREDITS = 0x18, 0x20, 0x30
 CREDITS_UNMASK = 1 << 16
 WANTS_COMPLETION = 1 << 13  # in a sent packet's descriptor
-# Errors of commands.
+# Status of a command, and errors.
+DONE, FAILED = 0, 2
 SUCCESS, EINVAL, ECMDUNKNOWN, EINPROGRESS = 0, 1, 5, 12
 # The configuration that DEV_SPEC tells: flags, send and receive descriptors, MTU, and zeros.
 SPEC = struct.pack('<IIIH', 0, 64, 64, 1500).ljust(256, b'\0')
@@ -48,14 +49,18 @@ class Vnic(Device):
 
     vectors = 4
     regions = {0: 0x10000, 2: 0x1000, CONFIG: 0x100}
+    device = DYNAMIC_VNIC
+    vfs = ()
 
     def __init__(self, path, refused, mac=None):
         self.refused = refused
-        self.mac = mac
+        self.device = VNIC if mac else self.device
+        self.mac = mac or '00:00:00:00:00:00'
         self.addresses = set()
         self.requests = []
         self._wanted = NOTHING
         self._spaces = {region: bytearray(size) for region, size in self.regions.items()}
+        self._writable = bytearray(self.regions[CONFIG])  # which bits of the configuration are
         self._fill_in_config()
         self._fill_in_resources()
         self.reset()
@@ -64,11 +69,12 @@ class Vnic(Device):
     def _fill_in_config(self):
         config = self._spaces[CONFIG]
         has_capabilities, network = 0x10, 0x0200
-        device = VNIC if self.mac else DYNAMIC_VNIC
-        struct.pack_into('<HHHHHH', config, 0, 0x1137, device, 0, has_capabilities, 0, network)
+        struct.pack_into('<HHHHHH', config, 0, 0x1137, self.device, 0, has_capabilities, 0, network)
         struct.pack_into('<HH4xB', config, 0x2C, 0x1137, 0x0085, 0x40)
         # MSI-X: the table and, 0x800 bytes further, the pending bits are in BAR 2.
         struct.pack_into('<BBHII', config, 0x40, 0x11, 0, self.vectors - 1, 2, 0x802)
+        for command in 0x04, 0x42:
+            struct.pack_into('<H', self._writable, command, 0xFFFF)
 
     def _fill_in_resources(self):
         struct.pack_into('<4sI', self._spaces[0], 0, b'cinv', 0)
@@ -80,7 +86,7 @@ class Vnic(Device):
         self._notify = None
         self._filter = 0
         self._enabled = False
-        self._associated = bool(self.mac)
+        self._associated = self.device == VNIC
         self._result, self._slow = SUCCESS, False
 
     def takes(self, group):
@@ -93,10 +99,11 @@ class Vnic(Device):
         return bytes(self._spaces[region][offset : offset + size])
 
     def write(self, region, offset, data):
-        if region == CONFIG and offset not in (0x04, 0x42):  # the others can't be written
-            return
         space = self._spaces[region]
-        space[offset : offset + len(data)] = data[:2] if region == CONFIG else data
+        if region == CONFIG:
+            writable = self._writable[offset:]
+            data = bytes(old & ~bits | new & bits for old, new, bits in zip(space[offset:], data, writable))
+        space[offset : offset + len(data)] = data
         if region == 0:
             self._written(offset)
 
@@ -159,14 +166,19 @@ class Vnic(Device):
     # Commands
 
     def _run_command(self):
-        """Run the command that was written, with two arguments, and write its status and answer."""
-        number = self._get(DEVCMD + 4) & 0x3FFF
-        arguments = struct.unpack_from('<QQ', self._spaces[0], DEVCMD + 8)
-        command = COMMANDS.get(number)
-        answer = (command(self, *arguments) if command else 0) or 0
-        known, failed = number in COMMANDS, 2
-        struct.pack_into('<Q', self._spaces[0], DEVCMD + 8, answer if known else ECMDUNKNOWN)
-        self._set(DEVCMD, 0 if known else failed)
+        """Run the command that was written, and write its status and answer."""
+        arguments = struct.unpack_from('<4Q', self._spaces[0], DEVCMD + 8)
+        status, *answer = self.run(self._get(DEVCMD + 4), arguments)
+        struct.pack_into(f'<{len(answer)}Q', self._spaces[0], DEVCMD + 8, *answer)
+        self._set(DEVCMD, status)
+
+    def run(self, command, arguments):
+        """Run a command, which takes two arguments. Returns its status, and its answer or error."""
+        number = command & 0x3FFF
+        if number not in COMMANDS:
+            return FAILED, ECMDUNKNOWN
+        do = COMMANDS[number]
+        return DONE, do and do(self, *arguments[:2]) or 0
 
     def _capability(self, command, _):
         return SUCCESS if command & 0x3FFF in OPTIONAL else ECMDUNKNOWN
@@ -175,16 +187,19 @@ class Vnic(Device):
         return int.from_bytes(SPEC[offset : offset + size], 'little')
 
     def _mac_address(self, *_):
-        return int.from_bytes(octets(self.mac or '00:00:00:00:00:00'), 'little')
+        return int.from_bytes(octets(self.mac), 'little')
+
+    def _set_mac_address(self, address, _):
+        self.mac = mac_of(address)
 
     def _set_filter(self, kinds, _):
         self._filter = kinds
 
     def _add_address(self, address, _):
-        self.addresses.add(text(address.to_bytes(8, 'little')[:6]))
+        self.addresses.add(mac_of(address))
 
     def _delete_address(self, address, _):
-        self.addresses.discard(text(address.to_bytes(8, 'little')[:6]))
+        self.addresses.discard(mac_of(address))
 
     def _set_notify(self, address, vector_and_size):
         self._notify = (address, vector_and_size >> 32) if address else None
@@ -216,8 +231,8 @@ class Vnic(Device):
             kind, length = struct.unpack_from('>HH', information, position)
             records[kind] = information[position + 4 : position + 4 + length]
             position += 4 + length
-        vm = str(uuid.UUID(records[VM_UUID].rstrip(b'\0').decode()))
-        self._wanted = Request(None, records[PROFILE].rstrip(b'\0').decode(), text(records[MAC]), vm)
+        vm = str(uuid.UUID(string(records[VM_UUID])))
+        self._wanted = Request(None, string(records[PROFILE]), text(records[MAC]), vm)
 
     def _associate(self, active, _):
         self.requests.append(self._wanted._replace(operation='ASSOCIATE' if active else 'PREASSOCIATE_RR'))
@@ -250,6 +265,15 @@ def text(octets):
     return ':'.join(f'{octet:02x}' for octet in octets)
 
 
+def mac_of(argument):
+    return text(argument.to_bytes(8, 'little')[:6])
+
+
+def string(octets):
+    """Return a string in a buffer. What follows its NUL may be anything: the driver does not clear it."""
+    return octets.partition(b'\0')[0].decode()
+
+
 # By number; None: nothing to do, and 0 is the answer.
 COMMANDS = {
     1: None,  # MCPU_FW_INFO
@@ -276,6 +300,7 @@ COMMANDS = {
     48: Vnic._associate,  # ENABLE2
     49: Vnic._status,
     50: None,  # INTR_COAL_CONVERT
+    55: Vnic._set_mac_address,
 }
 # Those that a driver has to ask for.
 OPTIONAL = (1, 28, 35, 41, 50)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Machines with a VIC: QEMU's, which run Debian's kernel with its enic driver, libvirtd and the hook.
+Machines with a VIC: QEMU's, which run a kernel with its enic driver, libvirtd and the hook.
 
-A machine's root is this one's, read-only by 9p, below a layer in its memory. The tests talk to its
-libvirtd and its command server by ports of 127.0.0.1, which should be that of a network namespace.
+A machine's root is an image of this one's (see root.py), below a layer in its memory. A folder that all
+share has what the tests and the machines exchange. The tests talk to a machine's libvirtd and command
+server by ports of 127.0.0.1, which should be that of a network namespace.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import glob
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,16 +22,22 @@ from unittest import mock
 
 import libvirt
 
+from tests.hook import TESTS
 from tests.lab.guest import make_initrd
 from tests.lab.hosts import CACHE, LIBVIRTD_CONF, NAMES, QEMU_CONF
+from tests.lab.wait import wait_for
 from tests.vdsm_runner import PLAIN, call_hook
 from tests.vic.command_server import PORT
+from tests.vic.root import PACKAGES, find, list_files, make_squashfs
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 LIBVIRT_PORT, MIGRATION_PORT = 16509, 49152
 BY_TCP = 'listen_tls = 0\nlisten_tcp = 1\nauth_tcp = "none"\n'
 ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin', 'LANG': 'C.UTF-8'}
-CMDLINE = 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable'
+# On a busy machine the timer's check fails. EL9's kernel does not boot without random numbers from the CPU.
+CMDLINE = 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check random.trust_cpu=on'
+# What EL's kernels have as well, but no 9p.
+MODULES = ('virtio_pci', 'virtio_blk', 'squashfs', 'overlay', 'virtiofs')
+VIRTIOFSD = '/usr/libexec/virtiofsd'
 # A machine's first process, from its initramfs: makes the root, and goes there.
 INIT = """\
 #!/bin/busybox sh
@@ -38,11 +46,13 @@ set -e
 mkdir /lower /layer /new
 mount -t devtmpfs dev /dev
 for module in /modules/*; do insmod $module; done
-mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose root /lower
+mount -t squashfs -o ro /dev/vda /lower
 mount -t tmpfs layer /layer
 mkdir /layer/upper /layer/work
 mount -t overlay -o lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work root /new
 mount --move /dev /new/dev
+mkdir -p /new{shared}
+mount -t virtiofs shared /new{shared}
 exec switch_root /new /bin/sh {start}
 """
 # Then, in the root. shared is a folder that is the same there and here.
@@ -56,16 +66,16 @@ for folder in /dev/shm /run /etc/libvirt /var/lib/libvirt /var/cache/libvirt; do
     mount -t tmpfs tmpfs $folder
 done
 mkdir /run/vdsm
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=none shared {shared}
 cp {folder}/libvirtd.conf {folder}/qemu.conf /etc/libvirt
 echo {name} > /proc/sys/kernel/hostname
+for pf in /sys/bus/pci/devices/*/sriov_drivers_autoprobe; do [ ! -e $pf ] || echo 0 > $pf; done
 modprobe -a virtio_net enic macvtap tun bridge
-ip link set lo up
-ip link set eth0 up
+python3 {shared}/tests/vic/bind_vfs.py
+for nic in lo eth0 eth1; do ip link set $nic up; done
 ip address add 10.0.2.15/24 dev eth0
 ip link add ovirtmgmt type bridge
 ip link set ovirtmgmt up
-python3 {server} &
+python3 {shared}/tests/vic/command_server.py &
 exec env --ignore-signal=CHLD sleep infinity
 """
 
@@ -76,83 +86,100 @@ def has_vfio_user():
 
 
 def find_kernel():
-    """Return the path of Debian's kernel that has the driver (the cloud kernel has not), None without one."""
+    """Return the path of $KERNEL, or of the newest kernel, if there is the driver for it, otherwise None."""
     drivers = glob.glob('/lib/modules/*/kernel/drivers/net/ethernet/cisco/enic/enic.ko*')
-    kernels = ['/boot/vmlinuz-' + driver.split('/')[3] for driver in sorted(drivers)]
-    return next((kernel for kernel in reversed(kernels) if os.path.exists(kernel)), None)
+    kernels = ['/boot/vmlinuz-' + driver.split('/')[3] for driver in sorted(drivers, reverse=True)]
+    kernels = [kernel for kernel in kernels if os.path.exists(kernel)]
+    return next((kernel for kernel in kernels if kernel == os.environ.get('KERNEL', kernel)), None)
+
+
+def fill_shared(shared, kernel, hooks, library):
+    """Put into the folder that machines share what they need to run that kernel, the hook and libvirtd."""
+    modules = find('/lib/modules/' + kernel.partition('vmlinuz-')[2])
+    make_squashfs(
+        os.path.join(shared, 'root'), [*list_files(*PACKAGES), *modules, *glob.glob('/boot/vmlinuz-*')]
+    )
+    shutil.copytree(TESTS, os.path.join(shared, 'tests'))
+    shutil.copytree(hooks, os.path.join(shared, 'hooks'), symlinks=True)
+    shutil.copy(library, os.path.join(shared, 'library.so'))
 
 
 class Machine:
     """
-    A host with vNICs, the first of which is its own. Their driver calls them eth1, eth2, ...
+    A host with vNICs, the first of which is its own. Their driver calls them eth1, eth2, ...; VFs come last.
 
     To the lab's VMs it is a host as those of tests/lab/hosts.py. Its files are in a new folder below
-    shared. Ends with the block.
+    shared, which fill_shared has filled. Ends with the block.
     """
 
-    def __init__(self, name, shared, vnics, hooks):
+    def __init__(self, name, shared, kernel, vnics):
         self.name = name
         self.shared = shared
         self.folder = os.path.join(shared, name)
-        self.nics = {f'eth{number}': vnic for number, vnic in enumerate(vnics, 1)}
-        self.hooks = hooks
+        self.kernel = kernel
+        self.vnics = vnics
+        vfs = [vf for vnic in vnics for vf in vnic.vfs]
+        self.nics = {f'eth{number}': vnic for number, vnic in enumerate([*vnics, *vfs], 1)}
         self.number = NAMES.index(name)
         # Its network is QEMU's own, where 10.0.2.2 is this machine.
         self.migration_uri = f'tcp://10.0.2.2:{MIGRATION_PORT + self.number}'
         self.url = f'http://127.0.0.1:{PORT + self.number}'
-        self.capabilities = os.path.join(shared, 'capabilities')
         self.conn = None
+        self._processes = []
 
     def __enter__(self):
         """Start to boot: see wait_until_up."""
         os.mkdir(self.folder)
         self._write('libvirtd.conf', LIBVIRTD_CONF.format(uuid.uuid4()) + BY_TCP)
         self._write('qemu.conf', QEMU_CONF)
-        server = os.path.join(HERE, 'command_server.py')
-        start = START.format(name=self.name, shared=self.shared, folder=self.folder, server=server)
-        init = INIT.format(start=self._write('start', start))
-        kernel = find_kernel()
-        initrd = make_initrd(self.folder, kernel, init, ('9pnet_virtio', '9p', 'overlay'))
-        self.qemu = subprocess.Popen(
-            [*self._qemu(kernel, initrd), *self._devices()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        start = self._write('start', START.format(name=self.name, shared=self.shared, folder=self.folder))
+        init = INIT.format(shared=self.shared, start=start)
+        initrd = make_initrd(self.folder, self.kernel, init, MODULES)
+        socket = os.path.join(self.folder, 'virtiofs')
+        folder = ['--shared-dir', self.shared, '--cache=never', '--allow-mmap']
+        self._start(VIRTIOFSD, '--sandbox=none', '--socket-path', socket, *folder)
+        wait_for(lambda: os.path.exists(socket))
+        self._start(*self._qemu(initrd), *self._devices(socket))
         return self
 
-    def _qemu(self, kernel, initrd):
+    def _start(self, *command):
+        command = ['setpriv', '--pdeathsig', 'KILL', *command]
+        pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._processes.append(subprocess.Popen(command, text=True, **pipes))
+
+    def _qemu(self, initrd):
         return [
             *('qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'),
             *('-machine', 'q35,memory-backend=memory', '-cpu', 'max,svm=off', '-smp', '2', '-m', '1G'),
             *('-object', 'memory-backend-memfd,id=memory,size=1G,share=on'),
-            *('-kernel', kernel, '-initrd', initrd, '-append', CMDLINE),
+            *('-kernel', self.kernel, '-initrd', initrd, '-append', CMDLINE),
             *('-serial', 'stdio'),
         ]
 
-    def _devices(self):
+    def _devices(self, virtiofs):
         forwarded = {
             PORT + self.number: PORT,
             LIBVIRT_PORT + self.number: LIBVIRT_PORT,
             MIGRATION_PORT + self.number: MIGRATION_PORT + self.number,
         }
         forward = ''.join(f',hostfwd=tcp:127.0.0.1:{port}-:{to}' for port, to in forwarded.items())
-        devices = ['virtio-9p-pci,fsdev=root,mount_tag=root', 'virtio-9p-pci,fsdev=shared,mount_tag=shared']
+        devices = ['virtio-blk-pci,drive=root', 'vhost-user-fs-pci,chardev=shared,tag=shared']
         devices.append('virtio-net-pci,netdev=net,romfile=')
-        for slot, vnic in enumerate(self.nics.values(), 0x10):
-            socket = {'type': 'unix', 'path': vnic.path}
-            devices.append(json.dumps({'driver': 'vfio-user-pci', 'socket': socket, 'addr': hex(slot)}))
+        for slot, vnic in enumerate(self.vnics, 0x10):
+            for function, each in enumerate([vnic, *vnic.vfs]):
+                socket = {'type': 'unix', 'path': each.path}
+                device = {'driver': 'vfio-user-pci', 'socket': socket, 'addr': f'{slot:x}.{function}'}
+                devices.append(json.dumps({**device, 'multifunction': bool(vnic.vfs)}))
         return [
-            *('-fsdev', 'local,id=root,path=/,security_model=none,readonly=on,multidevs=remap'),
-            *('-fsdev', f'local,id=shared,path={self.shared},security_model=none'),
+            *('-drive', f'if=none,id=root,format=raw,readonly=on,file={self.shared}/root'),
+            *('-chardev', f'socket,id=shared,path={virtiofs}'),
             *('-netdev', 'user,id=net' + forward),
             *(argument for device in devices for argument in ('-device', device)),
         ]
 
     def wait_until_up(self):
         console = []
-        for line in self.qemu.stdout:
+        for line in self._processes[-1].stdout:
             if line.endswith('ready\n'):
                 return
             console.append(line)
@@ -162,9 +189,9 @@ class Machine:
         if self.conn:
             with contextlib.suppress(libvirt.libvirtError):
                 self.conn.close()
-        self.qemu.kill()
-        self.qemu.wait()
-        self.qemu.stdout.close()
+        for process in reversed(self._processes):
+            process.kill()
+            process.communicate()
 
     def _write(self, name, text):
         path = os.path.join(self.folder, name)
@@ -181,15 +208,17 @@ class Machine:
 
     def hook(self, point, xml, vmfex=None, vm_id=None):
         """Run the hook at a hook point as VDSM does. Returns the XML and the log."""
-        command = [sys.executable, os.path.join(HERE, 'run_there.py'), self.url]
+        command = [sys.executable, os.path.join(TESTS, 'vic', 'run_there.py'), self.url]
         custom = {} if vmfex is None else {'vmfex': vmfex}
+        hooks, vdsm = os.path.join(self.shared, 'hooks'), PLAIN.replace(TESTS, self.shared + '/tests')
         with mock.patch.object(tempfile, 'tempdir', self.shared):  # where the XML is
-            return call_hook(os.path.join(self.hooks, point), xml, custom, vm_id, command, PLAIN)
+            return call_hook(os.path.join(hooks, point), xml, custom, vm_id, command, vdsm)
 
-    def start_libvirtd(self, **env):
-        """Start libvirtd with that in its environment, and connect to it."""
+    def start_libvirtd(self, library=True):
+        """Start libvirtd, with its library or without, and connect to it."""
         # It need not ask QEMU what that can do: a host of the lab, which is many times faster, did.
-        self.run('sh', '-c', f'mkdir -p {CACHE}; cp -r {self.capabilities}/. {CACHE}')
+        self.run('sh', '-c', f'mkdir -p {CACHE}; cp -r {self.shared}/capabilities/. {CACHE}')
+        env = {'LD_PRELOAD': f'{self.shared}/library.so'} if library else {}
         self.run('libvirtd', '--daemon', '--listen', **env)
         self.conn = libvirt.open(f'qemu+tcp://127.0.0.1:{LIBVIRT_PORT + self.number}/system')
 
