@@ -46,8 +46,8 @@ def test_nothing_is_left_however_the_lab_ends(env, killed):
     with subprocess.Popen(LAB, cwd=TREE, env=env, text=True, **pipes) as lab:
         lab.stdin.write(LINES)
         lab.stdin.flush()
-        pids = next(line.split()[2:] for line in lab.stdout if line.startswith('lab> up '))
-        namespaces = {os.readlink(f'/proc/{pid}/ns/pid') for pid in pids}
+        answer = next(line for line in lab.stdout if 'lab> up ' in line or 'Error' in line)
+        namespaces = {os.readlink(f'/proc/{pid}/ns/pid') for pid in answer.split()[2:]}
         assert len(processes(namespaces)) == 5  # two cats, two libvirtds, one QEMU
         assert state_of_the_machine() == before
         if killed:
