@@ -15,7 +15,7 @@ DIST := $(NAME)-$(VERSION).tar.gz
 # Only EL's rpm knows what is installed.
 RPMBUILD_FLAGS := $(if $(wildcard /etc/debian_version),--nodeps)
 
-.PHONY: help install uninstall dist rpm check unit vic check-on demo lab bench lint clean deps
+.PHONY: help install uninstall dist rpm check unit vic check-on demo lab bench lint clean deps needs
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F: '{printf "make %-13s%s\n", $$1, $$2}'
@@ -41,7 +41,11 @@ rpm: dist ## build the RPMs, in rpmbuild/RPMS and rpmbuild/SRPMS
 	    --define '_sourcedir $(CURDIR)' -ba $(NAME).spec
 	$(MAKE) -C libvirtd rpm
 
-check: deps lint ## run all tests but those of make vic, as root; installs what they need
+# Only make deps changes the machine, so that whoever tries make check on their own is told first.
+deps: ## install what make check needs or, with FOR=vic, make vic, as root
+	@tests/deps install $(FOR)
+
+check: needs lint ## run all tests but those of make vic, as root
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --all-messages
 
 unit: ## run the tests that need neither root nor libvirt, in seconds; installs nothing
@@ -51,27 +55,28 @@ unit: ## run the tests that need neither root nor libvirt, in seconds; installs 
 
 vic: ## run VMs on the real enic driver and an emulated VIC, as root; needs QEMU 10.1
 	@[ "$$(id -u)" -eq 0 ] || { echo "make vic: run this as root" >&2; exit 1; }
-	@tests/install-deps vic
+	@tests/deps missing vic
 	$(PYTHON) -m pytest tests/vic
 
 check-on: ## run make check and make vic in a tree of another Debian release: make check-on SUITE=trixie
 	@exec tests/check-on "$(SUITE)"
 
 demo: ## show the hook at work on a sample VM and an example host, as root
-	@tests/install-deps demo
+	@$(PYTHON) -c 'import libvirt' 2>/dev/null || \
+	    { echo "make demo: libvirt's Python binding is missing, install python3-libvirt" >&2; exit 1; }
 	@unshare --mount $(PYTHON) -m tests.demo
 
-lab: deps ## give a Python prompt in a running lab of two hosts on a fabric, as root; KIND=vfs: SR-IOV hosts
+lab: needs ## give a Python prompt in a running lab of two hosts on a fabric, as root; KIND=vfs: SR-IOV hosts
 	@$(PYTHON) -m tests.lab.prompt
 
-bench: deps ## measure what the hook costs, as root
+bench: needs ## measure what the hook costs, as root
 	@$(PYTHON) -m tests.bench
 
 lint: build/venv ## check the style
 	build/venv/bin/ruff check .
 	build/venv/bin/ruff format --check .
 	@command -v shellcheck >/dev/null || { echo "make lint: shellcheck is missing, install it" >&2; exit 1; }
-	shellcheck engine/define-vmfex tests/install-deps tests/check-on .ci/run
+	shellcheck engine/define-vmfex tests/deps tests/check-on .ci/run
 	build/venv/bin/vermin --quiet --no-tips --target=3.6- --violations hooks/before_vm_start/50_vmfex hooks/vmfex
 
 clean: ## remove what was built
@@ -79,8 +84,8 @@ clean: ## remove what was built
 	rm -rf build rpmbuild dist *.egg-info $(NAME)-*.tar.gz .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-deps:
-	@tests/install-deps
+needs:
+	@tests/deps missing
 
 build/venv:
 	@mkdir -p build

@@ -136,4 +136,4 @@ def test_make_help_is_the_default_and_lists_the_targets(folder):
     assert text == make('help', folder=folder)
     with open(os.path.join(folder, 'Makefile')) as makefile:
         [phony] = re.findall('^[.]PHONY: (.*)', makefile.read(), re.MULTILINE)
-    assert {line.split()[1] for line in text.splitlines()} == set(phony.split()) - {'deps'}
+    assert {line.split()[1] for line in text.splitlines()} == set(phony.split()) - {'needs'}
