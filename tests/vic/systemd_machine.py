@@ -4,27 +4,25 @@
 import glob
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 from tests.hook import TREE, output
 from tests.lab.fabric import PORT_PROFILE
 from tests.lab.guest import make_initrd
+from tests.lab.vm import VM
 from tests.vic.command_server import PORT
 from tests.vic.machine import CMDLINE, Machine
 from tests.vic.root import PACKAGES, find, list_files
 
-NEEDED = (
-    *PACKAGES,
-    *('e2fsprogs', 'libvirt-clients', 'policycoreutils', 'selinux-policy-default', 'selinux-utils'),
-    *('systemd', 'udev'),
-)
+SELINUX = ('policycoreutils', 'selinux-policy-default', 'selinux-utils')
+NEEDED = (*PACKAGES, *SELINUX, 'e2fsprogs', 'libvirt-clients', 'systemd', 'udev')
 # What this machine mounts, starts and defines is its own.
 OWN = ('/etc/crypttab', '/etc/fstab', '/etc/libvirt/qemu/', '/etc/systemd/system/')
 POLICY = '/etc/selinux/default'
 # With it, a libvirtd that systemd starts gets AT_SECURE (see ld.so(8)).
 DENIAL = '(deny init_t virtd_t (process (noatsecure)))\n'
-SUFFIX = '.at-secure'
 MODULES = ('virtio_pci', 'virtio_blk', 'virtio_net', 'ext4')
 # The machine's first process, from its initramfs. systemd loads the policy.
 INIT = """\
@@ -39,27 +37,14 @@ mount --move /dev /new/dev
 exec switch_root /new /usr/lib/systemd/systemd
 """
 # All denials are logged, and nothing is started that the tests do not need.
-SELINUX = 'security=selinux enforcing=1 sysctl.kernel.printk_ratelimit=0'
-SYSTEMD = 'net.ifnames=0 systemd.unit=command-server.service systemd.condition_needs_update=no'
+ENFORCING = 'security=selinux enforcing=1 sysctl.kernel.printk_ratelimit=0'
+FAST = 'net.ifnames=0 systemd.unit=command-server.service systemd.condition_needs_update=no'
 UNIT = """\
 [Service]
 ExecStartPre=ip link set eth0 up
 ExecStartPre=ip address add 10.0.2.15/24 dev eth0
 ExecStart=/usr/bin/python3 /usr/libexec/command_server.py
 StandardOutput=file:/dev/ttyS0
-"""
-# No disk and no NIC.
-VM = """\
-<domain type='qemu'>
-  <name>vm</name>
-  <memory>32768</memory>
-  <os><type arch='x86_64' machine='q35'>hvm</type></os>
-  <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
-    <controller type='usb' model='none'/>
-    <memballoon model='none'/>
-  </devices>
-</domain>
 """
 
 
@@ -70,14 +55,20 @@ def find_missing():
     return [package for package in NEEDED if f'installed {package}' not in found.splitlines()]
 
 
+def has_deny():
+    """Tell whether SELinux' tools know deny rules, as they do from 3.6 on."""
+    version = output('dpkg-query', '--show', '--showformat', '${Version}', 'policycoreutils')
+    return not subprocess.run(['dpkg', '--compare-versions', version, 'ge', '3.6']).returncode
+
+
 def make_image(folder, library):
     """Make the image of a machine's root, in that folder. Returns its path."""
     tree = os.path.join(folder, 'tree')
     make_tree(tree)
     make = ['make', '-s', '-C', TREE, 'install-port-profile', 'LIBRARY=' + library, 'DESTDIR=' + tree]
     subprocess.run(make, check=True)
-    [policy] = glob.glob(f'{tree}{POLICY}/policy/policy.*')
-    add_policy(policy, tree)
+    if has_deny():
+        add_policy(folder, tree)
     subprocess.run(['setfiles', '-F', '-r', tree, POLICY + '/contexts/files/file_contexts', tree], check=True)
     image = os.path.join(folder, 'image')
     # What ext4 of a kernel would need more modules for is left out.
@@ -89,8 +80,7 @@ def make_image(folder, library):
 
 def make_tree(tree):
     """Make a folder with all files of the root, but for the library."""
-    # libvirt wants iptables. Its links are of no package.
-    files = [*list_files(*NEEDED), *find('/var/lib/selinux'), *glob.glob('/usr/sbin/ip*tables')]
+    files = [*list_files(*NEEDED), *find('/var/lib/selinux')]
     names = '\0'.join(path[1:] for path in files if not path.startswith(OWN))
     os.mkdir(tree)
     copy = ['cpio', '--quiet', '--null', '--pass-through', '--make-directories', '--unconditional', tree]
@@ -99,21 +89,24 @@ def make_tree(tree):
     Path(system, 'libvirtd.service.d').mkdir(parents=True)
     Path(system, 'command-server.service').write_text(UNIT)
     shutil.copy(os.path.join(TREE, 'tests', 'vic', 'command_server.py'), tree + '/usr/libexec')
-    # Debian's policy does not let libvirtd read the key of libvirt 12, nor make namespaces.
-    Path(system, 'libvirtd.service.d/10-secret.conf').symlink_to('/dev/null')
+    # Debian's policy does not let libvirtd read its key (12.8), ask machined (7.0), make namespaces and have
+    # BPF maps (9.0).
+    for name in 'libvirtd.service.d/10-secret.conf', 'systemd-machined.service':
+        Path(system, name).symlink_to('/dev/null')
     Path(tree, 'etc/machine-id').write_text('1' * 32 + '\n')  # not its first boot
-    Path(tree, 'etc/libvirt/qemu.conf').write_text('namespaces = []\n')
-    Path(tree, 'etc/libvirt/vm.xml').write_text(VM)
+    Path(tree, 'etc/libvirt/qemu.conf').write_text('namespaces = []\ncgroup_controllers = []\n')
+    Path(tree, 'etc/libvirt/vm.xml').write_text(VM(profiles=(), nics=0).xml)
 
 
-def add_policy(policy, tree):
-    """Make a policy with AT_SECURE, too, for use_at_secure: semodule takes a minute in a machine."""
-    module = os.path.join(os.path.dirname(tree), 'at_secure.cil')
-    Path(module).write_text(DENIAL)
-    shutil.copy(policy, policy + '.old')
+def add_policy(folder, tree):
+    """Add a policy with AT_SECURE, for use_at_secure: semodule takes a minute in a machine."""
+    [policy], usual = glob.glob(f'{tree}{POLICY}/policy/*'), os.path.join(folder, 'policy')
+    module = Path(folder, 'at_secure.cil')
+    module.write_text(DENIAL)
+    shutil.copy(policy, usual)
     subprocess.run(['semodule', '--path', tree, '--noreload', '--install', module], check=True)
-    os.rename(policy, policy + SUFFIX)
-    os.rename(policy + '.old', policy)
+    shutil.move(policy, f'{tree}{POLICY}/at_secure')
+    shutil.move(usual, policy)
 
 
 class SystemdMachine(Machine):
@@ -122,8 +115,10 @@ class SystemdMachine(Machine):
     def __init__(self, folder, kernel, image):
         super().__init__('alpha', folder, kernel, [])
         self.image = image
-        folder = output('pkg-config', '--variable=libdir', 'libnl-3.0').strip()
-        self.library = os.path.join(folder, PORT_PROFILE)
+        self.library = output('pkg-config', '--variable=libdir', 'libnl-3.0').strip() + '/' + PORT_PROFILE
+        with socket.create_server(('127.0.0.1', 0)) as server:  # a free port
+            self.port = server.getsockname()[1]
+        self.url = f'http://127.0.0.1:{self.port}'
 
     def __enter__(self):
         os.mkdir(self.folder)
@@ -132,28 +127,28 @@ class SystemdMachine(Machine):
             *('qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'),
             # Debian 12's QEMU can't run all that Debian 13's kernel makes of -cpu max.
             *('-machine', 'q35', '-cpu', 'Nehalem', '-smp', '2', '-m', '1G', '-serial', 'stdio'),
-            *('-kernel', self.kernel, '-initrd', initrd, '-append', f'{CMDLINE} {SELINUX} {SYSTEMD}'),
+            *('-kernel', self.kernel, '-initrd', initrd, '-append', f'{CMDLINE} {ENFORCING} {FAST}'),
             *('-drive', f'if=none,id=root,format=raw,file={self.image}'),
-            *('-netdev', f'user,id=net,hostfwd=tcp:127.0.0.1:{PORT}-:{PORT}'),
+            *('-netdev', f'user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:{PORT}'),
             *('-device', 'virtio-blk-pci,drive=root', '-device', 'virtio-net-pci,netdev=net,romfile='),
         )
         return self
 
     def use_at_secure(self):
         """Load the policy by which libvirtd gets AT_SECURE."""
-        self.run('sh', '-c', f'cd {POLICY}/policy; for new in *{SUFFIX}; do cp $new ${{new%{SUFFIX}}}; done')
-        self.run('load_policy')
+        self.run('sh', '-c', f'cp {POLICY}/at_secure {POLICY}/policy/policy.*; load_policy')
 
     def restart_libvirtd(self):
         """Restart libvirtd by its unit. Returns it, a Process."""
         self.run('systemctl', 'restart', 'libvirtd')
+        self.run('virsh', 'uri')  # Until it answers, its next stop may take half a minute.
         pid = self.run('systemctl', 'show', '--property', 'MainPID', '--value', 'libvirtd')
         return Process(self, pid.strip())
 
     def start_vm(self):
         """Start a VM. Returns its QEMU, a Process."""
         self.run('virsh', 'create', '/etc/libvirt/vm.xml')
-        return Process(self, self.run('cat', '/run/libvirt/qemu/vm.pid'))
+        return Process(self, self.run('cat', '/run/libvirt/qemu/vm0.pid'))
 
 
 class Process:

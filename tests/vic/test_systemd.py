@@ -6,13 +6,11 @@ The tests are one story: they run in this order, on the same machine.
 """
 
 import glob
-import os
-import subprocess
 
 import pytest
 
 from tests.lab.fabric import PORT_PROFILE, compile_port_profile
-from tests.vic.systemd_machine import SystemdMachine, find_missing, make_image
+from tests.vic.systemd_machine import SystemdMachine, find_missing, has_deny, make_image
 
 pytestmark = pytest.mark.timeout(900)  # without KVM, and on a machine with other work
 
@@ -22,8 +20,6 @@ def machine(tmp_path_factory):
     missing, kernels = find_missing(), sorted(glob.glob('/boot/vmlinuz-*'))
     if missing or not kernels:
         pytest.skip('not installed: ' + ', '.join(missing or ['a kernel']))
-    os.unshare(os.CLONE_NEWNET)
-    subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
     folder = str(tmp_path_factory.mktemp('systemd'))
     with SystemdMachine(folder, kernels[-1], make_image(folder, compile_port_profile(folder))) as machine:
         machine.wait_until_up()
@@ -46,7 +42,7 @@ def test_library_has_its_label(machine):
 
 
 def test_libvirtd_has_the_library(libvirtd):
-    assert libvirtd.context == 'system_u:system_r:virtd_t:s0'
+    assert libvirtd.context.startswith('system_u:system_r:virtd_t:')
     assert libvirtd.environment['LD_PRELOAD'] == PORT_PROFILE
     assert not libvirtd.at_secure
     assert libvirtd.has_library
@@ -61,6 +57,8 @@ def test_qemu_has_neither_the_library_nor_its_name(machine, libvirtd):
 
 @pytest.fixture(scope='module')
 def at_secure(machine):
+    if not has_deny():
+        pytest.skip('policycoreutils has no deny rules: 3.6 has')
     machine.use_at_secure()
 
 
@@ -68,7 +66,7 @@ def at_secure(machine):
 def test_with_at_secure_the_library_needs_the_set_user_id_bit(machine, at_secure, mode):
     machine.run('chmod', mode, machine.library)
     libvirtd = machine.restart_libvirtd()
-    assert libvirtd.context == 'system_u:system_r:virtd_t:s0'
+    assert libvirtd.context.startswith('system_u:system_r:virtd_t:')
     assert libvirtd.at_secure
     assert libvirtd.has_library == (mode == '4644')
 
