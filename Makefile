@@ -53,7 +53,7 @@ unit: ## run the tests that need neither root nor libvirt, in seconds; installs 
 	    { echo "make unit: pytest is missing, install python3-pytest"; exit 1; } >&2
 	$(PYTHON) -m pytest tests/unit
 
-vic: ## run VMs on the real enic driver and an emulated VIC, as root; needs QEMU 10.1
+vic: ## run VMs on the real enic driver, which needs QEMU 10.1, and libvirtd under SELinux, as root
 	@[ "$$(id -u)" -eq 0 ] || { echo "make vic: run this as root" >&2; exit 1; }
 	@tests/deps missing vic
 	$(PYTHON) -m pytest tests/vic

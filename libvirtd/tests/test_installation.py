@@ -48,7 +48,7 @@ def test_drop_in_preloads_the_library_by_its_bare_name(root, unit):
 
 
 def test_ld_so_preloads_the_library_even_with_at_secure(library):
-    """As under SELinux: nobody runs a cat with the set-user-ID bit, and the library is in libnl's folder."""
+    """As if a policy set it: nobody runs a cat with the set-user-ID bit, the library is in libnl's folder."""
     script = """
         mount -t tmpfs -o mode=755 tmpfs /mnt
         cp /usr/bin/cat /mnt
