@@ -65,7 +65,7 @@ def make_image(folder, library):
     """Make the image of a machine's root, in that folder. Returns its path."""
     tree = os.path.join(folder, 'tree')
     make_tree(tree)
-    make = ['make', '-s', '-C', TREE, 'install-port-profile', 'LIBRARY=' + library, 'DESTDIR=' + tree]
+    make = ['make', '-s', '-C', TREE + '/libvirtd', 'install', 'LIBRARY=' + library, 'DESTDIR=' + tree]
     subprocess.run(make, check=True)
     if has_deny():
         add_policy(folder, tree)
