@@ -65,7 +65,7 @@ def make_image(folder, library):
     """Make the image of a machine's root, in that folder. Returns its path."""
     tree = os.path.join(folder, 'tree')
     make_tree(tree)
-    make = ['make', '-s', '-C', TREE, 'install-port-profile', 'LIBRARY=' + library, 'DESTDIR=' + tree]
+    make = ['make', '-s', '-C', TREE + '/libvirtd', 'install', 'LIBRARY=' + library, 'DESTDIR=' + tree]
     subprocess.run(make, check=True)
     if has_deny():
         add_policy(folder, tree)
@@ -158,6 +158,7 @@ class Process:
         def read(name):
             return machine.run('sh', '-c', f'tr "\\0" "\\n" < /proc/{pid}/{name}')
 
+        self.pid = pid
         self.context = read('attr/current').strip()
         self.environment = dict(line.partition('=')[::2] for line in read('environ').splitlines())
         self.has_library = PORT_PROFILE in read('maps')
