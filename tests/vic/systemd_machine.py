@@ -158,6 +158,7 @@ class Process:
         def read(name):
             return machine.run('sh', '-c', f'tr "\\0" "\\n" < /proc/{pid}/{name}')
 
+        self.pid = pid
         self.context = read('attr/current').strip()
         self.environment = dict(line.partition('=')[::2] for line in read('environ').splitlines())
         self.has_library = PORT_PROFILE in read('maps')

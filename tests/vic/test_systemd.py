@@ -41,7 +41,8 @@ def test_library_has_its_label(machine):
     assert machine.run('restorecon', '-F', '-n', '-v', machine.library) == ''
 
 
-def test_libvirtd_has_the_library(libvirtd):
+def test_libvirtd_has_the_library(machine, libvirtd):
+    assert machine.run('cat', '/run/libvirtd.pid') == libvirtd.pid  # where the hook's --test looks
     assert libvirtd.context.startswith('system_u:system_r:virtd_t:')
     assert libvirtd.environment['LD_PRELOAD'] == PORT_PROFILE
     assert not libvirtd.at_secure
