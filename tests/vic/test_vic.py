@@ -173,11 +173,20 @@ def test_driver_takes_all_nics(host):
 
 def test_request_is_refused_without_the_library(host):
     vm = VM(10 * host.number + 1, profiles=('Profile1',), nics=1)
-    with pytest.raises(libvirt.libvirtError, match='sending of PortProfileRequest failed'):
-        vm.start(host)
-    assert not any(map(asked, host.nics.values()))
-    host.stop_libvirtd()
-    host.start_libvirtd()
+    try:
+        with pytest.raises(libvirt.libvirtError, match='sending of PortProfileRequest failed'):
+            vm.start(host)
+        assert not any(map(asked, host.nics.values()))
+    except pytest.fail.Exception:
+        if 'KERNEL' not in os.environ or not host.vnics[0].vfs:
+            raise
+        _, vnic = vnic_of(vm, host)
+        vm.stop(host)
+        asked(vnic)
+        pytest.skip('this kernel takes requests for VFs as they are: it is without the fix of CVE-2024-38659')
+    finally:
+        host.stop_libvirtd()
+        host.start_libvirtd()
 
 
 def test_vm_starts(host, vm):
