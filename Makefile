@@ -41,8 +41,11 @@ rpm: dist ## build the RPMs, in rpmbuild/RPMS and rpmbuild/SRPMS
 	    --define '_sourcedir $(CURDIR)' -ba $(NAME).spec
 	$(MAKE) -C libvirtd rpm
 
+check: export VMFEX_MESSAGES_SEEN := $(CURDIR)/build/messages-seen
 check: deps lint ## run all tests but those of make vic, as root; installs what they need
-	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --all-messages
+	@rm -f $(VMFEX_MESSAGES_SEEN)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile
+	@$(PYTHON) -m tests.messages
 
 unit: ## run the tests that need neither root nor libvirt, in seconds; installs nothing
 	@$(PYTHON) -c 'import pytest' 2>/dev/null || \
