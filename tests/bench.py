@@ -36,12 +36,10 @@ class Bench:
     """Times commands with the environment of a VM's hooks; on that host (with nsenter, some 2 ms), if any."""
 
     def __init__(self, folder, vm, host=None):
-        self.path = os.path.join(folder, 'domxml')
-        self.xml = vm.xml
+        self.path, self.xml = os.path.join(folder, 'domxml'), vm.xml
         self.prefix = host.command() if host else []
-        custom = {'vmfex': vm.vmfex} if vm.vmfex else {}
-        path = '/run/domxml' if host else self.path
-        self.env = hook_environment(path, custom, vm.uuid, host.vdsm if host else '')
+        path, vdsm = ('/run/domxml', host.vdsm) if host else (self.path, '')
+        self.env = hook_environment(path, {'vmfex': vm.vmfex}, vm.uuid, vdsm)
 
     def time(self, command):
         """Return the seconds that a command takes, with the XML's file as it was."""
@@ -53,25 +51,22 @@ class Bench:
         return time.perf_counter() - start
 
 
-def make_hosts(stack, tmp):
-    """Return hosts with 9 NICs, 256 NICs, 57 NICs, and 57 NICs with 50 VMs on them, and their VM."""
+def make_hosts(stack, tmp, vm):
+    """Return hosts with 9 NICs, 256 NICs, 57 NICs, and 57 NICs with 50 VMs on them, all right for the VM."""
     library = os.path.join(tmp, 'fabric.so')
     compile_fabric(library)
-    fabric = Fabric(os.path.join(tmp, 'fabric'))
-    nine, fifty_seven, many = ([f'eth{i}' for i in range(3, 3 + number)] for number in (9, 57, 256))
-    hosts = [
-        stack.enter_context(Host(name, os.path.join(tmp, name), HOOKS, library, fabric, pool))
-        for name, pool in zip(NAMES, (nine, many, fifty_seven, fifty_seven))
-    ]
-    vm = VM()
-    for host in hosts:
-        host.hook('before_vm_start', vm.xml, vm.vmfex)  # now the pool is right
+    fabric, hosts = Fabric(os.path.join(tmp, 'fabric')), []
+    for name, number in zip(NAMES, (9, 256, 57, 57)):
+        pool = [f'eth{i}' for i in range(3, 3 + number)]
+        hosts.append(Host(name, os.path.join(tmp, name), HOOKS, library, fabric, pool))
+        stack.enter_context(hosts[-1])
+        hosts[-1].hook('before_vm_start', vm.xml, vm.vmfex)
     for number in range(50):
         guest = VM(number + 1, profiles=('P',))
         xml, _ = hosts[3].hook('before_vm_start', guest.xml, guest.vmfex)
         # Paused, so that the guests use no CPU time.
         hosts[3].conn.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
-    return hosts, vm
+    return hosts
 
 
 # what is measured: (by which command, with which yardstick, ratio at most)
@@ -84,20 +79,15 @@ RATIOS = {
 
 
 def main():
+    vm = VM()
     with contextlib.ExitStack() as stack:
         tmp = stack.enter_context(tempfile.TemporaryDirectory(prefix='vmfex-bench-'))
-        hosts, vm = make_hosts(stack, tmp)
-        nothing = Bench(tmp, VM(profiles=(), nics=20))
-        few, many, idle, busy = (Bench(host.path('/run'), vm, host) for host in hosts)
-        commands = {
-            'bare': (nothing, [PYTHON, '-c', 'pass']),
-            'without': (nothing, [HOOK]),
-            'least': (few, [PYTHON, '-c', YARDSTICK]),
-            'few': (few, [HOOK]),
-            'many': (many, [HOOK]),
-            'idle': (idle, [HOOK]),
-            'busy': (busy, [HOOK]),
-        }
+        benches = {'without': Bench(tmp, VM(profiles=(), nics=20))}
+        for name, host in zip(('few', 'many', 'idle', 'busy'), make_hosts(stack, tmp, vm)):
+            benches[name] = Bench(host.path('/run'), vm, host)
+        commands = {name: (bench, [HOOK]) for name, bench in benches.items()}
+        commands['bare'] = benches['without'], [PYTHON, '-c', 'pass']
+        commands['least'] = benches['few'], [PYTHON, '-c', YARDSTICK]
         times = {name: [] for name in commands}
         for _ in range(ROUNDS):
             for name, (bench, command) in commands.items():
@@ -111,5 +101,4 @@ def main():
     sys.exit(slow)
 
 
-if __name__ == '__main__':
-    main()
+main()
