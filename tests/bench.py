@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-make bench: what the hook costs, as ratios of times taken side by side.
+make bench: what the hook costs, as ratios of medians of times that were taken in turns.
 
-All commands take turns, and each time is the median of many runs, so that a ratio means the same on a
-machine that is busy. The yardstick of a VM with the property is a program that does the least a hook
-can do: import VDSM's modules, connect, look the network up and read its XML.
+So they mean the same on a busy machine. The yardstick of a VM with the property does the least that a
+hook can do: it imports VDSM's modules, connects, looks the network up and reads its XML.
 """
 
 import contextlib
@@ -14,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import libvirt
 
@@ -32,23 +32,20 @@ libvirtconnection.get().networkLookupByName('direct-pool').XMLDesc(0)
 ROUNDS = 100
 
 
-class Bench:
-    """Times commands with the environment of a VM's hooks; on that host (with nsenter, some 2 ms), if any."""
+def make_timer(folder, vm, host=None):
+    """Return what times a command with a VM's hooks' environment; on that host (nsenter takes some 2 ms)."""
+    prefix, xml = host.command() if host else [], Path(folder, 'domxml')
+    path, vdsm = ('/run/domxml', host.vdsm) if host else (str(xml), '')
+    env = hook_environment(path, {'vmfex': vm.vmfex}, vm.uuid, vdsm)
+    silent = {'stdin': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
 
-    def __init__(self, folder, vm, host=None):
-        self.path, self.xml = os.path.join(folder, 'domxml'), vm.xml
-        self.prefix = host.command() if host else []
-        path, vdsm = ('/run/domxml', host.vdsm) if host else (self.path, '')
-        self.env = hook_environment(path, {'vmfex': vm.vmfex}, vm.uuid, vdsm)
-
-    def time(self, command):
-        """Return the seconds that a command takes, with the XML's file as it was."""
-        with open(self.path, 'w') as f:
-            f.write(self.xml)
+    def seconds(command):
+        xml.write_text(vm.xml)
         start = time.perf_counter()
-        silent = {'stdin': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
-        subprocess.run([*self.prefix, *command], check=True, env=self.env, **silent)
+        subprocess.run([*prefix, *command], check=True, env=env, **silent)
         return time.perf_counter() - start
+
+    return seconds
 
 
 def make_hosts(stack, tmp, vm):
@@ -82,16 +79,16 @@ def main():
     vm = VM()
     with contextlib.ExitStack() as stack:
         tmp = stack.enter_context(tempfile.TemporaryDirectory(prefix='vmfex-bench-'))
-        benches = {'without': Bench(tmp, VM(profiles=(), nics=20))}
+        timers = {'without': make_timer(tmp, VM(profiles=(), nics=20))}
         for name, host in zip(('few', 'many', 'idle', 'busy'), make_hosts(stack, tmp, vm)):
-            benches[name] = Bench(host.path('/run'), vm, host)
-        commands = {name: (bench, [HOOK]) for name, bench in benches.items()}
-        commands['bare'] = benches['without'], [PYTHON, '-c', 'pass']
-        commands['least'] = benches['few'], [PYTHON, '-c', YARDSTICK]
+            timers[name] = make_timer(host.path('/run'), vm, host)
+        commands = {name: (timer, [HOOK]) for name, timer in timers.items()}
+        commands['bare'] = timers['without'], [PYTHON, '-c', 'pass']
+        commands['least'] = timers['few'], [PYTHON, '-c', YARDSTICK]
         times = {name: [] for name in commands}
         for _ in range(ROUNDS):
-            for name, (bench, command) in commands.items():
-                times[name].append(bench.time(command))
+            for name, (timer, command) in commands.items():
+                times[name].append(timer(command))
     slow = False
     for what, (measured, yardstick, limit) in RATIOS.items():
         took, least = (1000 * statistics.median(times[name]) for name in (measured, yardstick))

@@ -16,7 +16,6 @@ from vmfex.hook_points import HOOK_POINTS
 DOMAIN = domain_xml(nic_xml('00:1a:4a:16:01:51'))
 PROPERTY = "{'00:1a:4a:16:01:51':'P'}"
 VDSM = find_vdsm()
-UNREADABLE = "the XML of the VM can't be read: "
 
 
 def run_hook(point, xml, vmfex=None, vdsm=VDSM, **environment):
@@ -60,7 +59,7 @@ LOOKED_AT = {
 
 @pytest.mark.parametrize('point, xml, value', LOOKED_AT.values(), ids=list(LOOKED_AT))
 def test_xml_that_may_have_to_do_with_vmfex_is_read(point, xml, value):
-    fails(UNREADABLE, xml, value, point)
+    fails("the XML of the VM can't be read: ", xml, value, point)
 
 
 def test_vm_with_a_bare_port_profile_is_refused_also_if_that_is_not_ascii():

@@ -29,15 +29,11 @@ def lock(monkeypatch, tmpdir):
 
 
 def test_lock_is_waited_for_no_longer_than_the_limit_and_free_again_after_it(lock):
-    command = [sys.executable, '-Bc', WAIT, lock_module.LOCK]
     with lock():
         # In another process, so that what waits for ever ends here, too.
-        waits = subprocess.Popen(command, cwd=HOOKS, stderr=subprocess.PIPE, universal_newlines=True)
-        try:
-            _, error = waits.communicate(timeout=20)
-        finally:
-            waits.kill()
-    assert f'another hook has held {lock_module.LOCK} for 1 seconds: end it (lslocks' in error
+        command = [sys.executable, '-Bc', WAIT, lock_module.LOCK]
+        waits = subprocess.run(command, cwd=HOOKS, stderr=subprocess.PIPE, timeout=20)
+    assert f'another hook has held {lock_module.LOCK} for 1 seconds: end it (lslocks' in waits.stderr.decode()
     with open(lock_module.LOCK) as f:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
