@@ -45,8 +45,11 @@ rpm: dist ## build the RPMs, in rpmbuild/RPMS and rpmbuild/SRPMS
 deps: ## install what make check needs or, with FOR=vic, make vic, as root
 	@tests/deps install $(FOR)
 
+check: export VMFEX_MESSAGES_SEEN := $(CURDIR)/build/messages-seen
 check: needs lint ## run all tests but those of make vic, as root
-	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --all-messages
+	@rm -f $(VMFEX_MESSAGES_SEEN)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile
+	@$(PYTHON) -m tests.messages
 
 unit: ## run the tests that need neither root nor libvirt, in seconds; installs nothing
 	@$(PYTHON) -c 'import pytest' 2>/dev/null || \

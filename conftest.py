@@ -4,20 +4,19 @@ import glob
 import os
 import subprocess
 import sys
-import tempfile
 
 import pytest
 
 # So that tests can import the hook's modules, vmfex.*, before and after tests.*, which pytest's path has.
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'hooks'))
 
-from tests import messages, vdsm_runner
 from tests.hook import INSTALLED, TESTS, TREE
+from tests.vdsm_runner import PLAIN, find_vdsm
 
 
 def pytest_report_header(config):
-    vdsm = vdsm_runner.find_vdsm()
-    return f"VDSM: {'installed' if vdsm is None else 'the plain fake' if vdsm == vdsm_runner.PLAIN else vdsm}"
+    names = {None: 'installed', PLAIN: 'the plain fake'}
+    return f"VDSM: {names.get(find_vdsm(), find_vdsm())}"
 
 
 @pytest.fixture(scope='session')
@@ -103,10 +102,9 @@ def make_host(fabric, fabric_library, hooks_by_make, tmp_path):
     """Makes a host on the fabric, with the hook from make install; enter it to have it run."""
     from tests.lab.hosts import Host
 
-    def make(name, kind):
-        return Host(name, str(tmp_path / name), hooks_by_make, fabric_library, fabric, kind=kind)
-
-    return make
+    return lambda name, kind: Host(
+        name, str(tmp_path / name), hooks_by_make, fabric_library, fabric, kind=kind
+    )
 
 
 @pytest.fixture
@@ -124,27 +122,6 @@ def beta(make_host, kinds):
 
 
 def pytest_addoption(parser):
-    parser.addoption(
-        '--all-messages', action='store_true', help='fail unless each message of docs/messages.md was seen'
-    )
     # pytest-timeout's own in pytest.ini: pytest warns of them if it is not there, as where RPMs are built.
     for name in 'timeout', 'timeout_method':
         parser.addini(name, "")
-
-
-def pytest_configure(config):
-    if config.getoption('--all-messages') and messages.SEEN not in os.environ:
-        # Also for the processes of pytest-xdist.
-        os.environ[messages.SEEN] = os.path.join(tempfile.mkdtemp(prefix='vmfex-messages-'), 'seen')
-
-
-def pytest_sessionfinish(session):
-    if session.config.getoption('--all-messages') and not hasattr(session.config, 'workerinput'):
-        session.config.unseen_messages = messages.unseen()
-        if session.config.unseen_messages:
-            session.exitstatus = 1
-
-
-def pytest_terminal_summary(terminalreporter):
-    for row in getattr(terminalreporter.config, 'unseen_messages', ()):
-        terminalreporter.write_line(f'FAILED: no test saw this message of docs/messages.md: {row}', red=True)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-make bench: what the hook costs, as ratios of times taken side by side.
+make bench: what the hook costs, as ratios of medians of times that were taken in turns.
 
-All commands take turns, and each time is the median of many runs, so that a ratio means the same on a
-machine that is busy. The yardstick of a VM with the property is a program that does the least a hook
-can do: import VDSM's modules, connect, look the network up and read its XML.
+So they mean the same on a busy machine. The yardstick of a VM with the property does the least that a
+hook can do: it imports VDSM's modules, connects, looks the network up and reads its XML.
 """
 
 import contextlib
@@ -14,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import libvirt
 
@@ -32,46 +32,38 @@ libvirtconnection.get().networkLookupByName('direct-pool').XMLDesc(0)
 ROUNDS = 100
 
 
-class Bench:
-    """Times commands with the environment of a VM's hooks; on that host (with nsenter, some 2 ms), if any."""
+def make_timer(folder, vm, host=None):
+    """Return what times a command with a VM's hooks' environment; on that host (nsenter takes some 2 ms)."""
+    prefix, xml = host.command() if host else [], Path(folder, 'domxml')
+    path, vdsm = ('/run/domxml', host.vdsm) if host else (str(xml), '')
+    env = hook_environment(path, {'vmfex': vm.vmfex}, vm.uuid, vdsm)
+    silent = {'stdin': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
 
-    def __init__(self, folder, vm, host=None):
-        self.path = os.path.join(folder, 'domxml')
-        self.xml = vm.xml
-        self.prefix = host.command() if host else []
-        custom = {'vmfex': vm.vmfex} if vm.vmfex else {}
-        path = '/run/domxml' if host else self.path
-        self.env = hook_environment(path, custom, vm.uuid, host.vdsm if host else '')
-
-    def time(self, command):
-        """Return the seconds that a command takes, with the XML's file as it was."""
-        with open(self.path, 'w') as f:
-            f.write(self.xml)
+    def seconds(command):
+        xml.write_text(vm.xml)
         start = time.perf_counter()
-        silent = {'stdin': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
-        subprocess.run([*self.prefix, *command], check=True, env=self.env, **silent)
+        subprocess.run([*prefix, *command], check=True, env=env, **silent)
         return time.perf_counter() - start
 
+    return seconds
 
-def make_hosts(stack, tmp):
-    """Return hosts with 9 NICs, 256 NICs, 57 NICs, and 57 NICs with 50 VMs on them, and their VM."""
+
+def make_hosts(stack, tmp, vm):
+    """Return hosts with 9 NICs, 256 NICs, 57 NICs, and 57 NICs with 50 VMs on them, all right for the VM."""
     library = os.path.join(tmp, 'fabric.so')
     compile_fabric(library)
-    fabric = Fabric(os.path.join(tmp, 'fabric'))
-    nine, fifty_seven, many = ([f'eth{i}' for i in range(3, 3 + number)] for number in (9, 57, 256))
-    hosts = [
-        stack.enter_context(Host(name, os.path.join(tmp, name), HOOKS, library, fabric, pool))
-        for name, pool in zip(NAMES, (nine, many, fifty_seven, fifty_seven))
-    ]
-    vm = VM()
-    for host in hosts:
-        host.hook('before_vm_start', vm.xml, vm.vmfex)  # now the pool is right
+    fabric, hosts = Fabric(os.path.join(tmp, 'fabric')), []
+    for name, number in zip(NAMES, (9, 256, 57, 57)):
+        pool = [f'eth{i}' for i in range(3, 3 + number)]
+        hosts.append(Host(name, os.path.join(tmp, name), HOOKS, library, fabric, pool))
+        stack.enter_context(hosts[-1])
+        hosts[-1].hook('before_vm_start', vm.xml, vm.vmfex)
     for number in range(50):
         guest = VM(number + 1, profiles=('P',))
         xml, _ = hosts[3].hook('before_vm_start', guest.xml, guest.vmfex)
         # Paused, so that the guests use no CPU time.
         hosts[3].conn.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED)
-    return hosts, vm
+    return hosts
 
 
 # what is measured: (by which command, with which yardstick, ratio at most)
@@ -84,24 +76,19 @@ RATIOS = {
 
 
 def main():
+    vm = VM()
     with contextlib.ExitStack() as stack:
         tmp = stack.enter_context(tempfile.TemporaryDirectory(prefix='vmfex-bench-'))
-        hosts, vm = make_hosts(stack, tmp)
-        nothing = Bench(tmp, VM(profiles=(), nics=20))
-        few, many, idle, busy = (Bench(host.path('/run'), vm, host) for host in hosts)
-        commands = {
-            'bare': (nothing, [PYTHON, '-c', 'pass']),
-            'without': (nothing, [HOOK]),
-            'least': (few, [PYTHON, '-c', YARDSTICK]),
-            'few': (few, [HOOK]),
-            'many': (many, [HOOK]),
-            'idle': (idle, [HOOK]),
-            'busy': (busy, [HOOK]),
-        }
+        timers = {'without': make_timer(tmp, VM(profiles=(), nics=20))}
+        for name, host in zip(('few', 'many', 'idle', 'busy'), make_hosts(stack, tmp, vm)):
+            timers[name] = make_timer(host.path('/run'), vm, host)
+        commands = {name: (timer, [HOOK]) for name, timer in timers.items()}
+        commands['bare'] = timers['without'], [PYTHON, '-c', 'pass']
+        commands['least'] = timers['few'], [PYTHON, '-c', YARDSTICK]
         times = {name: [] for name in commands}
         for _ in range(ROUNDS):
-            for name, (bench, command) in commands.items():
-                times[name].append(bench.time(command))
+            for name, (timer, command) in commands.items():
+                times[name].append(timer(command))
     slow = False
     for what, (measured, yardstick, limit) in RATIOS.items():
         took, least = (1000 * statistics.median(times[name]) for name in (measured, yardstick))
@@ -111,5 +98,4 @@ def main():
     sys.exit(slow)
 
 
-if __name__ == '__main__':
-    main()
+main()

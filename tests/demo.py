@@ -4,12 +4,12 @@
 import difflib
 import os
 import re
-import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from xml.dom import minidom
 
-from tests.hook import HOOKS, TESTS
+from tests.hook import HOOKS, TESTS, output
 from tests.lab.sysfs import VNIC, Sysfs
 from tests.lab.vm import VM
 from tests.vdsm_runner import call_hook
@@ -20,18 +20,13 @@ def show(title, text):
     print(f'\n{title}\n\n{text.rstrip()}')
 
 
-def mount(*args):
-    subprocess.run(['mount', *args], check=True)
-
-
 def show_start(vm, pool):
     """Run the hook for a VM. Shows what it changes in the NICs, and its log; the file pool gets the pool."""
-    custom = {'DEMO_POOL': pool, **({'vmfex': vm.vmfex} if vm.vmfex else {})}
-    point, vdsm = os.path.join(HOOKS, 'before_vm_start'), os.path.join(TESTS, 'fake_vdsm', 'demo')
-    xml, log = call_hook(point, vm.xml, custom, vm.uuid, vdsm=vdsm)
+    custom = {'DEMO_POOL': str(pool), 'vmfex': vm.vmfex}
+    xml, log = call_hook(f'{HOOKS}/before_vm_start', vm.xml, custom, vm.uuid, vdsm=f'{TESTS}/fake_vdsm/demo')
     changes = difflib.unified_diff(nics(vm.xml), nics(xml), 'from the engine', 'to libvirt', n=2, lineterm='')
     show("The VM's NICs, before and after", '\n'.join(changes))
-    show('What the hook logs', log)
+    show("What the hook logs", log)
 
 
 def nics(xml):
@@ -40,27 +35,19 @@ def nics(xml):
     return '\n'.join(nic.toxml() for nic in found).replace('><', '>\n<').splitlines()
 
 
-def main():
-    with tempfile.TemporaryDirectory() as tmp:
-        sysfs = Sysfs(os.path.join(tmp, 'sys'))
-        sysfs.add('eth0', device=VNIC)
-        for i in range(3, 12):
-            sysfs.add(f'eth{i}')
-        mount('-t', 'tmpfs', 'tmpfs', '/run')
-        os.mkdir('/run/vdsm')
-        mount('--bind', sysfs.class_net, '/sys/class/net')
+with tempfile.TemporaryDirectory() as tmp:
+    sysfs, pool = Sysfs(f'{tmp}/sys'), Path(tmp, 'pool')
+    sysfs.add('eth0', device=VNIC)
+    for i in range(3, 12):
+        sysfs.add(f'eth{i}')
+    output('mount', '-t', 'tmpfs', 'tmpfs', '/run')
+    os.mkdir('/run/vdsm')
+    output('mount', '--bind', sysfs.class_net, '/sys/class/net')
 
-        vm, pool = VM(profiles=(), own=('Profile1',)), os.path.join(tmp, 'pool')
-        show(
-            'The custom property of a vNIC profile, as it comes in the metadata of a VM',
-            re.search('<ovirt-vm:device((?!<ovirt-vm:device).)*vmfex.*?</ovirt-vm:device>', vm.xml).group(),
-        )
-        show_start(vm, pool)
-        vm = VM(1)
-        show('The custom property of another VM', 'vmfex=' + vm.vmfex)
-        show_start(vm, pool)
-        with open(pool) as f:
-            show('The network direct-pool, made of the VM-FEX NICs of the example host', f.read())
-
-
-main()
+    vm, other = VM(profiles=(), own=('Profile1',)), VM(1)
+    device = re.search('<ovirt-vm:device alias.*?</ovirt-vm:device>', vm.xml).group()
+    show("The custom property of a vNIC profile, as it comes in the metadata of a VM", device)
+    show_start(vm, pool)
+    show("The custom property of another VM", f'vmfex={other.vmfex}')
+    show_start(other, pool)
+    show("The network direct-pool, made of the VM-FEX NICs of the example host", pool.read_text())

@@ -17,8 +17,7 @@ class HookError(Exception):
 
     def __init__(self, log, xml, status):
         super().__init__(log)
-        self.xml = xml
-        self.status = status
+        self.xml, self.status = xml, status
 
     def says(self, text):
         """Tell whether this is the one line of the hook that begins with that text."""
@@ -36,48 +35,48 @@ def find_vdsm():
     if 'VDSM_LIB' in os.environ:
         return os.path.abspath(os.environ['VDSM_LIB'])
     command = ['/usr/bin/python3', '-c', 'import vdsm.hook.hooking, vdsm.common.libvirtconnection']
-    missing = subprocess.run(command, cwd='/', stderr=subprocess.DEVNULL).returncode
-    return PLAIN if missing else None
+    return PLAIN if subprocess.run(command, cwd='/', stderr=subprocess.DEVNULL).returncode else None
 
 
-def hook_environment(domxml='', custom=None, vm_id=None, vdsm=PLAIN):
+def hook_environment(domxml=None, custom=None, vm_id=None, vdsm=PLAIN):
     """Return the environment of a hook whose XML is in the file domxml."""
-    env = {key: value for key, value in os.environ.items() if key not in ('vmfex', 'PYTHONPATH')}
     if vdsm is None:
         import vdsm.hook as hook
 
         path = ['', os.path.dirname(hook.__file__)]
     else:
         path = [vdsm, os.path.join(vdsm, 'vdsm', 'hook')]
-    custom = dict(custom or {})
-    # A test may put a folder in front of VDSM's modules.
-    path.insert(0, custom.pop('PYTHONPATH', ''))
-    env.update(custom, PYTHONPATH=':'.join(path))
-    if domxml:
-        env['_hook_domxml'] = domxml
-    if vm_id:
-        env['vmId'] = vm_id
-    return env
+    env = {
+        **os.environ,
+        'vmfex': None,
+        '_hook_domxml': domxml,
+        'vmId': vm_id,
+        'PYTHONPATH': '',
+        **(custom or {}),
+    }
+    env['PYTHONPATH'] = ':'.join([env['PYTHONPATH'], *path])  # a test's own modules before VDSM's
+    return {key: value for key, value in env.items() if value is not None}
 
 
 def call_hook(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
     """
     Call 50_vmfex in the folder of a hook point.
 
-    xml, text or bytes, goes through the hook as VDSM's does, in a temporary file. custom are the custom
-    properties, and other variables of its environment. command is put before the hook's path, to run it
-    elsewhere: in a namespace, or by another interpreter. Returns the XML, text or bytes as it came, and
-    what the hook wrote to stderr. Raises HookError.
+    xml goes through the hook as VDSM's does, in a temporary file. custom are the custom properties, and
+    other variables of its environment. command is put before the hook's path, to run it elsewhere: in a
+    namespace, or by another interpreter. Returns the XML, and what the hook wrote to stderr. Raises
+    HookError.
     """
     script = os.path.join(folder, '50_vmfex')
+    utf8 = dict(encoding='utf-8', errors='surrogateescape')  # or in another encoding
     with tempfile.TemporaryDirectory(prefix='vmfex-vdsm-') as tmp:
         path = os.path.join(tmp, 'domxml')
-        with open(path, 'wb') as f:
-            f.write(xml if isinstance(xml, bytes) else xml.encode('utf-8'))
+        with open(path, 'w', **utf8) as f:
+            f.write(xml)
         env = hook_environment(path, custom, vm_id, vdsm)
         pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         done = subprocess.run([*command, script], env=env, **pipes)
-        with open(path, 'rb') if isinstance(xml, bytes) else open(path, encoding='utf-8') as f:
+        with open(path, **utf8) as f:
             xml = f.read()
         assert os.listdir(tmp) == ['domxml']
     log = done.stderr.decode('utf-8', 'backslashreplace')

@@ -34,9 +34,7 @@ def test_what_is_not_for_vmfex_is_not_written(point, xml, vmfex, log):
 
 
 @pytest.mark.parametrize('vmfex', [OURS, '{'])
-@pytest.mark.parametrize(
-    'point', ['before_vm_start', 'before_vm_dehibernate', 'before_vm_migrate_destination']
-)
+@pytest.mark.parametrize('point', [name for name in hook_points.HOOK_POINTS if 'before_vm_' in name])
 def test_vm_that_arrives_is_looked_at_for_its_nics_on_the_pool_alone(monkeypatch, point, vmfex):
     """At before_vm_start, that is one that has run: VDSM does not use what comes out."""
     monkeypatch.setattr(hook_points, 'prepare_pool', lambda needed: [f'{needed} needed'])

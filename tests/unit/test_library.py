@@ -8,7 +8,7 @@ import pytest
 from vmfex import library
 from vmfex.library import describe_library
 
-HAS = ' has loaded the library of vdsm-hook-vmfex-libvirt'
+LIBC, PATH = '/usr/lib64/libc.so.6', '/usr/lib64/libvmfex-port-profile.so'
 
 
 @pytest.fixture
@@ -16,35 +16,21 @@ def run(monkeypatch, tmpdir):
     """A folder that stands for /run and /proc."""
     real = builtins.open
     monkeypatch.setattr(library, 'open', lambda path: real(str(tmpdir) + path), raising=False)
-    for folder in 'run', 'proc':
-        tmpdir.mkdir(folder)
     return tmpdir
 
 
-def daemon(run, name, pid, *files):
-    run.join('run', name + '.pid').write(f'{pid}\n')
-    maps = ''.join(f'7f00-7f01 r-xp 00000000 00:2a 42   {file}\n' for file in files)
-    run.join('proc').mkdir(str(pid)).join('maps').write(maps)
-
-
-PATH = '/usr/lib64/libvmfex-port-profile.so'
-
-
 @pytest.mark.parametrize('name', ['libvirtd', 'virtqemud'])
-def test_daemon_that_has_the_library_is_named(run, name):
-    daemon(run, name, 7, '/usr/lib64/libc.so.6', PATH)
-    assert describe_library() == (name + HAS, '')
-
-
-@pytest.mark.parametrize('files', [[], ['/usr/lib64/libc.so.6'], [PATH + ' (deleted)'], [PATH + '.old']])
-def test_daemon_without_the_library_or_with_one_that_was_replaced_is_to_be_restarted(run, files):
-    daemon(run, 'libvirtd', 7, *files)
-    cure = 'install it, then systemctl restart libvirtd'
-    assert describe_library() == ('libvirtd' + HAS.replace('has', 'has not'), cure)
+@pytest.mark.parametrize('file, has', [(PATH, True), (PATH + ' (deleted)', False), (PATH + '.old', False)])
+def test_daemon_without_the_library_or_with_one_that_was_replaced_is_to_be_restarted(run, name, file, has):
+    run.ensure('run', name + '.pid').write('7\n')
+    maps = ''.join(f'7f00-7f01 r-xp 00000000 00:2a 42   {path}\n' for path in (LIBC, file, LIBC))
+    run.ensure('proc', '7', 'maps').write(maps)
+    line = f'{name} {"has" if has else "has not"} loaded the library of vdsm-hook-vmfex-libvirt'
+    assert describe_library() == (line, '' if has else f'install it, then systemctl restart {name}')
 
 
 def test_what_cannot_be_seen_is_said(run):
     for _ in 'no daemon', 'one that has ended':
         line, cure = describe_library()
         assert ' is unknown ([Errno 2] No such file or directory: ' in line and cure == ''
-        run.join('run', 'libvirtd.pid').write('7\n')
+        run.ensure('run', 'libvirtd.pid').write('7\n')

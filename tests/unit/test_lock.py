@@ -17,8 +17,7 @@ WAIT = """
 import sys
 from vmfex import lock
 lock.LOCK, lock.LOCK_TIMEOUT = sys.argv[1], 1
-with lock.lock():
-    pass
+with lock.lock(): pass
 """
 
 
@@ -30,36 +29,27 @@ def lock(monkeypatch, tmpdir):
 
 
 def test_lock_is_waited_for_no_longer_than_the_limit_and_free_again_after_it(lock):
-    command = [sys.executable, '-Bc', WAIT, lock_module.LOCK]
     with lock():
         # In another process, so that what waits for ever ends here, too.
-        waits = subprocess.Popen(command, cwd=HOOKS, stderr=subprocess.PIPE, universal_newlines=True)
-        try:
-            _, error = waits.communicate(timeout=20)
-        finally:
-            waits.kill()
-    assert f'another hook has held {lock_module.LOCK} for 1 seconds: end it (lslocks' in error
+        command = [sys.executable, '-Bc', WAIT, lock_module.LOCK]
+        waits = subprocess.run(command, cwd=HOOKS, stderr=subprocess.PIPE, timeout=20)
+    assert f'another hook has held {lock_module.LOCK} for 1 seconds: end it (lslocks' in waits.stderr.decode()
     with open(lock_module.LOCK) as f:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_limit_does_not_count_for_what_is_done_under_the_lock(lock):
-    with lock():
-        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-
-
-def test_lock_file_is_nobody_elses_to_write_and_not_to_run(lock):
+def test_lock_file_is_nobody_elses_to_write_and_the_limit_is_for_the_wait_alone(lock):
     old = os.umask(0)
     try:
         with lock():
             assert stat.S_IMODE(os.stat(lock_module.LOCK).st_mode) == 0o644
+            assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     finally:
         os.umask(old)
 
 
 def test_lock_file_of_another_user_will_do(lock, monkeypatch, tmpdir):
-    tmpdir.join('lock').write('')
-    tmpdir.join('lock').chmod(0o444)
+    tmpdir.ensure('lock').chmod(0o444)
     tmpdir.chmod(0o755)
     monkeypatch.chdir(tmpdir)
     monkeypatch.setattr(lock_module, 'LOCK', 'lock')

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-A fake of VDSM's libvirtconnection that needs no libvirtd: libvirt's built-in test driver.
+A fake of VDSM's libvirtconnection on libvirt's built-in test driver, which needs no libvirtd.
 
-Its networks live and die with the connection, so what became of direct-pool is written to the file
-named in DEMO_POOL when the hook ends.
+Its networks die with the connection: the file named in DEMO_POOL gets direct-pool when the hook ends.
 """
 
 import atexit
@@ -18,10 +17,9 @@ def get(target=None, killOnFailure=True):
     @atexit.register
     def show_pool():
         net = conn.networkLookupByName('direct-pool')
-        flags = net.isActive(), net.isPersistent(), net.autostart()
-        active, persistent, autostart = ('yes' if flag else 'no' for flag in flags)
-        state = f'active: {active}, persistent: {persistent}, autostart: {autostart}'
+        flags = {'active': net.isActive(), 'persistent': net.isPersistent(), 'autostart': net.autostart()}
         with open(os.environ['DEMO_POOL'], 'w') as f:
-            f.write(f'{state}\n{net.XMLDesc(0)}')
+            f.write(', '.join(f"{name}: {'yes' if flag else 'no'}" for name, flag in flags.items()))
+            f.write(f'\n{net.XMLDesc()}')
 
     return conn
