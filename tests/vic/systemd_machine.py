@@ -21,8 +21,6 @@ NEEDED = (*PACKAGES, *SELINUX, 'e2fsprogs', 'libvirt-clients', 'systemd', 'udev'
 # What this machine mounts, starts and defines is its own.
 OWN = ('/etc/crypttab', '/etc/fstab', '/etc/libvirt/qemu/', '/etc/systemd/system/')
 POLICY = '/etc/selinux/default'
-# With it, a libvirtd that systemd starts gets AT_SECURE (see ld.so(8)).
-DENIAL = '(deny init_t virtd_t (process (noatsecure)))\n'
 MODULES = ('virtio_pci', 'virtio_blk', 'virtio_net', 'ext4')
 # The machine's first process, from its initramfs. systemd loads the policy.
 INIT = """\
@@ -50,9 +48,8 @@ StandardOutput=file:/dev/ttyS0
 
 def find_missing():
     """Return the names of the packages that a machine needs and this one does not have."""
-    query = ['dpkg-query', '--show', '--showformat', '${db:Status-Status} ${Package}\n', *NEEDED]
-    found = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-    return [package for package in NEEDED if f'installed {package}' not in found.splitlines()]
+    found = output('dpkg-query', '--show', '--showformat', '${db:Status-Status} ${Package}\n').splitlines()
+    return [package for package in NEEDED if f'installed {package}' not in found]
 
 
 def has_deny():
@@ -72,8 +69,8 @@ def make_image(folder, library):
     subprocess.run(['setfiles', '-F', '-r', tree, POLICY + '/contexts/files/file_contexts', tree], check=True)
     image = os.path.join(folder, 'image')
     # What ext4 of a kernel would need more modules for is left out.
-    options = ['-q', '-t', 'ext4', '-O', '^metadata_csum,^64bit', '-d', tree]
-    subprocess.run(['mke2fs', *options, image, '1G'], check=True)
+    without = '^metadata_csum,^64bit'
+    subprocess.run(['mke2fs', '-q', '-t', 'ext4', '-O', without, '-d', tree, image, '1G'], check=True)
     shutil.rmtree(tree)
     return image
 
@@ -82,11 +79,10 @@ def make_tree(tree):
     """Make a folder with all files of the root, but for the library."""
     files = [*list_files(*NEEDED), *find('/var/lib/selinux')]
     names = '\0'.join(path[1:] for path in files if not path.startswith(OWN))
-    os.mkdir(tree)
-    copy = ['cpio', '--quiet', '--null', '--pass-through', '--make-directories', '--unconditional', tree]
-    subprocess.run(copy, input=names, text=True, check=True, cwd='/')
     system = Path(tree, 'etc/systemd/system')
     Path(system, 'libvirtd.service.d').mkdir(parents=True)
+    copy = ['cpio', '--quiet', '--null', '--pass-through', '--make-directories', '--unconditional', tree]
+    subprocess.run(copy, input=names, text=True, check=True, cwd='/')
     Path(system, 'command-server.service').write_text(UNIT)
     shutil.copy(os.path.join(TREE, 'tests', 'vic', 'command_server.py'), tree + '/usr/libexec')
     # Debian's policy does not let libvirtd read its key (12.8), ask machined (7.0), make namespaces and have
@@ -99,10 +95,10 @@ def make_tree(tree):
 
 
 def add_policy(folder, tree):
-    """Add a policy with AT_SECURE, for use_at_secure: semodule takes a minute in a machine."""
+    """Add a policy by which libvirtd gets AT_SECURE, see ld.so(8): semodule takes a minute in a machine."""
     [policy], usual = glob.glob(f'{tree}{POLICY}/policy/*'), os.path.join(folder, 'policy')
     module = Path(folder, 'at_secure.cil')
-    module.write_text(DENIAL)
+    module.write_text('(deny init_t virtd_t (process (noatsecure)))')
     shutil.copy(policy, usual)
     subprocess.run(['semodule', '--path', tree, '--noreload', '--install', module], check=True)
     shutil.move(policy, f'{tree}{POLICY}/at_secure')
@@ -134,16 +130,11 @@ class SystemdMachine(Machine):
         )
         return self
 
-    def use_at_secure(self):
-        """Load the policy by which libvirtd gets AT_SECURE."""
-        self.run('sh', '-c', f'cp {POLICY}/at_secure {POLICY}/policy/policy.*; load_policy')
-
     def restart_libvirtd(self):
         """Restart libvirtd by its unit. Returns it, a Process."""
         self.run('systemctl', 'restart', 'libvirtd')
         self.run('virsh', 'uri')  # Until it answers, its next stop may take half a minute.
-        pid = self.run('systemctl', 'show', '--property', 'MainPID', '--value', 'libvirtd')
-        return Process(self, pid.strip())
+        return Process(self, self.run('systemctl', 'show', '--property', 'MainPID', '--value', 'libvirtd'))
 
     def start_vm(self):
         """Start a VM. Returns its QEMU, a Process."""
@@ -156,11 +147,11 @@ class Process:
 
     def __init__(self, machine, pid):
         def read(name):
-            return machine.run('sh', '-c', f'tr "\\0" "\\n" < /proc/{pid}/{name}')
+            return machine.run('sh', '-c', f'tr "\\0" "\\n" < /proc/{self.pid}/{name}')
 
-        self.pid = pid
+        self.pid = pid.strip()
         self.context = read('attr/current').strip()
         self.environment = dict(line.partition('=')[::2] for line in read('environ').splitlines())
         self.has_library = PORT_PROFILE in read('maps')
-        vector = machine.run('od', '-v', '-A', 'n', '-t', 'u8', '-w16', f'/proc/{pid}/auxv')
+        vector = machine.run('od', '-v', '-A', 'n', '-t', 'u8', '-w16', f'/proc/{self.pid}/auxv')
         self.at_secure = dict(line.split() for line in vector.splitlines())['23'] == '1'
