@@ -12,7 +12,7 @@ from tests.lab.fabric import PORT_PROFILE
 PRELOADS = {
     PORT_PROFILE: None,
     f'{{}}/{PORT_PROFILE}': None,
-    f' :{PORT_PROFILE}: ': None,
+    f' :{PORT_PROFILE}: {{}}/{PORT_PROFILE}': None,
     f'{PORT_PROFILE}:{{}}/other.so': '{}/other.so',
     f'other.so:{PORT_PROFILE} {{}}/other-{PORT_PROFILE}': f'other.so:{{}}/other-{PORT_PROFILE}',
 }

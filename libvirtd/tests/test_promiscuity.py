@@ -10,7 +10,7 @@ GONE, OTHER = (f'({os.strerror(error)})' for error in (errno.ENODEV, errno.E2BIG
 # Steps (see driver.c), and what the kernel is asked for and the NIC's promiscuity after them. While a macvtap
 # is up, that is 1, and 2 if the macvtap has IFF_PROMISC.
 CASES = {
-    # VMs start on a NIC, their drivers load, they stop. One is paused, one has a promiscuous guest later.
+    # VMs start on a NIC, their drivers load, they stop. One is paused, one's guest is promiscuous later.
     'P UP U new P UP U new P UP U gone': 'P 0 UP U P 0 UP U P 0 UP U 0',
     'P UP U 0 U': 'P 0 UP U 0 U 1',
     'U UP U': 'U UP U 1',
@@ -25,7 +25,7 @@ CASES = {
     # Another macvtap of that name does not inherit it.
     'P new U': 'P U 1',
     'P gone U UP new U': f'P U {GONE} UP {GONE} U 1',
-    # Other commands: with no pointer, with a small number, with a number that is long.
+    # Other commands, without and with an argument, and one that needs all bits of both.
     **{step: f'{step} {step} {OTHER} 0' for step in ('8912,0', '8915,1', 'c0105500,7ffffffffffffff0')},
 }
 
