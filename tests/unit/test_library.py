@@ -26,7 +26,8 @@ def test_daemon_without_the_library_or_with_one_that_was_replaced_is_to_be_resta
     maps = ''.join(f'7f00-7f01 r-xp 00000000 00:2a 42   {path}\n' for path in (LIBC, file, LIBC))
     run.ensure('proc', '7', 'maps').write(maps)
     line = f'{name} {"has" if has else "has not"} loaded the library of vdsm-hook-vmfex-libvirt'
-    assert describe_library() == (line, '' if has else f'install it, then systemctl restart {name}')
+    cure = f'put this host into maintenance, install it, then systemctl restart {name}'
+    assert describe_library() == (line, '' if has else cure)
 
 
 def test_what_cannot_be_seen_is_said(run):
