@@ -45,7 +45,7 @@ def parse_dictionary(value):
 
 
 def parse_either(value, macs):
-    """Return the same also for the property of a vNIC profile, for all its NICs: those with these MACs."""
+    """Return a dict of MAC address to Port: a dictionary's, or a vNIC profile's port profile for all macs."""
     if value.strip(SPACE)[:1] in ('', '{'):
         return parse_dictionary(value)
     return {mac: parse_vnic_profile(value, mac) for mac in macs}

@@ -30,16 +30,16 @@ def has_run(root):
     return bool(in_metadata(root, 'startTime'))
 
 
-def read_vnic_profiles(root):
-    """Return a dict of MAC address to the vNIC profile's vmfex, unchecked, and those with port mirroring."""
-    values, mirrored = {}, set()
-    for device in in_metadata(root, 'device'):
-        mac = device.getAttribute('mac_address').lower()
-        for element in find(device, 'custom', 'vmfex', namespace=OVIRT):
-            values[mac] = content(element)
-        if find(device, 'portMirroring', 'network', namespace=OVIRT):
-            mirrored.add(mac)
-    return values, mirrored
+def read_vnic_profile(root, interface):
+    """Return an Interface's vNIC profile's vmfex, unchecked, '' if none; and if it has port mirroring."""
+    devices = in_metadata(root, 'device')
+    devices = [device for device in devices if device.getAttribute('mac_address').lower() == interface.mac]
+    # The halves of a failover pair have the same MAC address, but each has its alias and vNIC profile.
+    if interface.alias:
+        devices = [device for device in devices if device.getAttribute('alias') in ('', interface.alias)]
+    values = [e for device in devices for e in find(device, 'custom', 'vmfex', namespace=OVIRT)]
+    mirrored = any(find(device, 'portMirroring', 'network', namespace=OVIRT) for device in devices)
+    return ''.join(map(content, values)), mirrored
 
 
 def move_interfaces(root, ports):
@@ -48,18 +48,18 @@ def move_interfaces(root, ports):
     a port profile, by the domain's metadata. Returns whether any moved, and lines for the log. Raises
     Failure if one of them can't move.
     """
-    interfaces = find_interfaces(root)
-    values, mirrored = read_vnic_profiles(root)
-    macs, moved = {interface.mac for interface in interfaces}, False
+    interfaces, moved = find_interfaces(root), False
+    macs = {interface.mac for interface in interfaces}
     log = [f"no NIC of this VM has MAC address {mac}" for mac in ports if mac not in macs]
     for interface in interfaces:
         mac = interface.mac
+        value, mirrored = read_vnic_profile(root, interface)
         # The transient NIC of a failover pair has the MAC address of the one that moves.
-        if not mac or not (mac in ports or values.get(mac)) or interface.teaming == 'transient':
+        if not mac or interface.teaming == 'transient' or not (mac in ports or value):
             continue
         check_movable(interface, mirrored)
-        port = ports.get(mac) or parse_vnic_profile(values[mac], mac)
-        if mac in ports and values.get(mac):
+        port = ports.get(mac) or parse_vnic_profile(value, mac)
+        if mac in ports and value:
             log.append(f"NIC {mac} has a port profile by its vNIC profile; {port.profile}, the VM's, counts")
         if interface.on_pool and interface.port == port:
             log.append(f"NIC {mac} is on port profile {port.profile} already")
@@ -70,11 +70,11 @@ def move_interfaces(root, ports):
 
 
 def check_movable(interface, mirrored):
-    """Raise Failure if an Interface can't move; mirrored are the MAC addresses with port mirroring."""
+    """Raise Failure if an Interface can't move."""
     if interface.type != 'bridge' and not interface.on_pool:
         message = f"NIC {interface.mac} is of type {interface.type!r}, only a bridge NIC can move to VM-FEX"
         raise Failure(message, "remove it from the custom property vmfex, or change its vNIC profile")
-    if interface.mac in mirrored:
+    if mirrored:
         cure = "remove port mirroring from its vNIC profile, or the NIC from the custom property vmfex"
         harm = "which would send its bridge's traffic to VM-FEX"
         raise Failure(f"NIC {interface.mac} has port mirroring, {harm}", cure)

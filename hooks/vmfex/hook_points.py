@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What happens at each of VDSM's hook points."""
+"""What happens at each of VDSM's hook points: with a Call, to lines for the log and XML to write, or None."""
 
 import collections
 from xml.dom import minidom
@@ -42,14 +42,13 @@ def before_update_device(call):
     if asked.type not in ('bridge', 'network', 'direct'):
         return [], None
     with libvirt_connection() as conn:
-        running = conn.lookupByUUIDString(call.vm_id)  # with a name: VDSM's wrapper refers to it weakly
+        running = conn.lookupByUUIDString(call.vm_id)  # keep it: VDSM's wrapper refers to it weakly
         for interface in domain.find_on_pool(minidom.parseString(running.XMLDesc(0)).documentElement):
             if interface.mac == asked.mac:
-                return [interface.set_link(asked, conn.getLibVersion())], interface.element
+                return [interface.make_link_update(asked, conn.getLibVersion())], interface.element
     return [], None
 
 
-# Each takes a Call, and returns lines for the log and what to write, or None.
 HOOK_POINTS = {
     'before_vm_start': before_vm_start,
     'before_vm_migrate_destination': prepare_for_arrival,

@@ -23,8 +23,8 @@ def is_vmfex(nic):
         return False
 
 
-def find_fault(nic, ours=()):
-    """Return what keeps VMs off a VM-FEX NIC, '' if nothing does but macvtaps of these names, which leave."""
+def find_fault(nic, leaving=()):
+    """Return what keeps VMs off a VM-FEX NIC, '' if nothing does. Macvtaps named in leaving do not."""
     folder = f'{SYS_NET}/{nic}'
     try:
         links = sorted(os.listdir(folder))
@@ -40,7 +40,7 @@ def find_fault(nic, ours=()):
     if 'master' in links:
         return f"{nic} is a port of {os.path.basename(os.path.realpath(folder + '/master'))}"
     uppers = [link[len('upper_') :] for link in links if link.startswith('upper_')]
-    return next((f"{upper} is on {nic}" for upper in uppers if upper not in ours), '')
+    return next((f"{upper} is on {nic}" for upper in uppers if upper not in leaving), '')
 
 
 def read(path):

@@ -11,22 +11,23 @@ POOL = 'direct-pool'
 UNFIT = ('virtualport', 'filterref', 'port', 'mtu', 'vlan', 'coalesce', 'backend')
 
 
-def value(*path):
-    """Return a property of Interface for the attribute with that path below the element, '' if absent."""
+def attribute_at(*path):
+    """Return a property of Interface: the attribute at that path below its element, '' if absent."""
     return property(lambda interface: attribute(interface.element, *path))
 
 
 class Interface:
     """An interface element of a domain's XML, or the one of which such XML consists."""
 
-    type = value('type')
-    bridge = value('source', 'bridge')
-    network = value('source', 'network')
-    nic = value('source', 'dev')  # the host's, while the VM runs
-    macvtap = value('target', 'dev')  # on that, while the VM runs on direct-pool
-    profile = value('virtualport', 'parameters', 'profileid')
-    link = value('link', 'state')
-    teaming = value('teaming', 'type')
+    type = attribute_at('type')
+    bridge = attribute_at('source', 'bridge')
+    network = attribute_at('source', 'network')
+    alias = attribute_at('alias', 'name')
+    host_nic = attribute_at('source', 'dev')  # while the VM runs on direct-pool
+    macvtap = attribute_at('target', 'dev')  # on that
+    profile = attribute_at('virtualport', 'parameters', 'profileid')
+    link = attribute_at('link', 'state')
+    teaming = attribute_at('teaming', 'type')
     port = property(lambda interface: Port(interface.profile))
     mac = property(lambda interface: attribute(interface.element, 'mac', 'address').lower())
     # Of type network or, in a running domain's XML, direct.
@@ -51,13 +52,14 @@ class Interface:
         removed = '; removed: ' + ', '.join(child.tagName for child in unfit) if unfit else ''
         return f"NIC {self.mac} moved from {place} to port profile {port.profile}{removed}"
 
-    def set_link(self, asked, libvirt_version):
-        """Make it, one that runs, the update to another Interface's link. Returns a line for the log."""
+    def make_link_update(self, asked, libvirt_version):
+        """Turn it, as it runs, into an update of its link alone, as asked. Returns a line for the log."""
         for link in find(self.element, 'link'):
             self.element.removeChild(link)
         for link in find(asked.element, 'link'):
             self.element.appendChild(link)
-        # Of type direct, these would take it off the pool; older ones want the NIC as it runs.
+        # libvirt 10.8 and later would take it off the network if its type stayed direct. Before, only the
+        # interface as it runs is accepted.
         if libvirt_version >= 10008000:
             self.element.setAttribute('type', 'network')
             [source] = find(self.element, 'source')

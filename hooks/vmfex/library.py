@@ -6,24 +6,17 @@ LIBRARY, PACKAGE = 'libvmfex-port-profile.so', 'vdsm-hook-vmfex-libvirt'
 
 def describe_library():
     """Return a line on whether libvirt's daemon has the library, and what to do if not, '' otherwise."""
-    try:
-        daemon, pid = find_daemon()
-        with open(f'/proc/{pid}/maps') as maps:
-            # Behind the name of a file that an upgrade has replaced stands " (deleted)".
-            if any(line.endswith(f'/{LIBRARY}\n') for line in maps):
-                return f"{daemon} has loaded the library of {PACKAGE}", ''
-    except OSError as e:
-        return f"whether libvirtd has loaded the library of {PACKAGE} is unknown ({e})", ''
-    cure = f"put this host into maintenance, install it, then systemctl restart {daemon}"
-    return f"{daemon} has not loaded the library of {PACKAGE}", cure
-
-
-def find_daemon():
-    """Return the name and PID of the daemon that runs the VMs. Raises OSError if none runs."""
-    for daemon in 'virtqemud', 'libvirtd':
+    unknown = "neither libvirtd nor virtqemud runs"
+    for daemon in 'libvirtd', 'virtqemud':
         try:
-            with open(f'/run/{daemon}.pid') as f:
-                return daemon, f.read().strip()
-        except FileNotFoundError as e:
-            error = e
-    raise error
+            with open(f'/run/{daemon}.pid') as pid, open(f'/proc/{pid.read().strip()}/maps') as maps:
+                # The kernel appends " (deleted)" to the name of a file that an upgrade has replaced.
+                if any(line.endswith(f'/{LIBRARY}\n') for line in maps):
+                    return f"{daemon} has loaded the library of {PACKAGE}", ''
+            cure = f"put this host into maintenance, install it, then systemctl restart {daemon}"
+            return f"{daemon} has not loaded the library of {PACKAGE}", cure
+        except FileNotFoundError:
+            continue
+        except OSError as e:
+            unknown = e
+    return f"whether libvirtd has loaded the library of {PACKAGE} is unknown ({unknown})", ''

@@ -11,9 +11,9 @@ from vmfex.interface import POOL
 from vmfex.libvirt_connection import libvirt_connection
 from vmfex.lock import lock
 
-# nics: a dict of name to connections, in libvirt's order; foreign: elements and attributes that are not OURS
+# nics: a dict of name to connections, in libvirt's order; foreign: elements and attributes that are not KNOWN
 Network = collections.namedtuple('Network', 'nics foreign')
-OURS = {None, 'name', 'uuid', 'forward', 'interface', 'connections'}
+KNOWN = {None, 'name', 'uuid', 'forward', 'interface', 'connections'}  # None: text between them
 # line: for the log; do: a function of a virConnect
 Step = collections.namedtuple('Step', 'line do')
 
@@ -29,7 +29,7 @@ def prepare_pool(needed):
     with libvirt_connection() as conn:
         if not Pool.read(conn).steps(needed):
             return []
-        with lock():  # another hook may have been at it
+        with lock():  # another hook may have changed it meanwhile
             steps = Pool.read(conn).steps(needed)
             for step in steps:
                 step.do(conn)
@@ -47,12 +47,12 @@ class Pool(collections.namedtuple('Pool', 'uuid active persistent autostart live
 
     @classmethod
     def read(cls, conn, leaving=()):
-        """Read it, as if a VM with these Interfaces had left. Raises Failure if it is somebody else's."""
+        """Read it, as it will be when the VM with these Interfaces has left. Raises Failure if not ours."""
         import libvirt
 
-        ours = {interface.macvtap for interface in leaving}
+        macvtaps = {interface.macvtap for interface in leaving}
         vmfex, others = read_nics()
-        faulty = {nic for nic in vmfex if find_fault(nic, ours)}
+        faulty = {nic for nic in vmfex if find_fault(nic, macvtaps)}
         network = next((network for network in conn.listAllNetworks() if network.name() == POOL), None)
         if network:
             flags = 0, libvirt.VIR_NETWORK_XML_INACTIVE
@@ -61,10 +61,10 @@ class Pool(collections.namedtuple('Pool', 'uuid active persistent autostart live
         else:
             live, later, state = Network({}, set()), Network({}, set()), ('', False, False, False)
         used = {nic for nic, connections in live.nics.items() if connections}
-        used -= {interface.nic for interface in leaving}
-        # libvirt counts a VM before its macvtap is there, and until it is gone. So only a fault that was
-        # there before libvirt was asked, and is still there, is not that of a VM that comes or goes.
-        faults = {nic: find_fault(nic, ours) if nic in faulty - used else '' for nic in vmfex}
+        used -= {interface.host_nic for interface in leaving}
+        # A VM's own macvtap is not a fault. libvirt counts a VM before its macvtap is there, and until it is
+        # gone: so a NIC is faulty if it was both before libvirt was asked and after that.
+        faults = {nic: find_fault(nic, macvtaps) if nic in faulty - used else '' for nic in vmfex}
         return cls(*state, live, later, used, faults, others)
 
     def in_order(self):
@@ -72,7 +72,7 @@ class Pool(collections.namedtuple('Pool', 'uuid active persistent autostart live
         return sorted(self.faults, key=lambda nic: bool(self.faults[nic]))
 
     def is_right(self, network):
-        """Return whether a Network has all VM-FEX NICs and no others, the unusable ones last, and no more."""
+        """Return whether a Network has all VM-FEX NICs, the unusable ones last, and nothing else."""
         unusable = [bool(self.faults.get(nic)) for nic in network.nics]
         same = set(network.nics) == set(self.faults)
         return same and unusable == sorted(unusable) and not network.foreign
@@ -91,8 +91,10 @@ class Pool(collections.namedtuple('Pool', 'uuid active persistent autostart live
             count = f"{len(free)} free {'NIC' if len(free) == 1 else 'NICs'} of {len(self.used) + len(free)}"
             cure = "start it on another host, or give this one more dynamic vNICs or VFs"
             raise Failure(f"direct-pool has {count}, this VM needs {needed}", cure + more)
-        # libvirt takes the first ones. Those of the host matter anywhere, as more VMs may start meanwhile.
-        wrong = [nic for nic in unused if nic in self.others or nic in unused[:needed] and nic not in free]
+        # libvirt gives this VM the first ones. The host's own NICs are refused wherever they stand, as
+        # another VM that starts at the same time could get one.
+        unfit = [nic for nic in unused[:needed] if nic not in free]
+        wrong = [nic for nic in unused if nic in self.others or nic in unfit]
         if wrong:
             stays = "it can't leave the pool while VMs are on it"
             message = f"direct-pool would give VMs {wrong[0]}, which is not a usable VM-FEX NIC; {stays}"
@@ -130,7 +132,7 @@ def parse_network(xml):
     interfaces = find(forward, 'interface')
     nics = {nic.getAttribute('dev'): int(nic.getAttribute('connections') or 0) for nic in interfaces}
     names = {child.localName for child in [*root.childNodes, *forward.childNodes]}
-    return Network(nics, names.union(root.attributes.keys()) - OURS)
+    return Network(nics, names.union(root.attributes.keys()) - KNOWN)
 
 
 def definition(nics, uuid):
@@ -144,7 +146,7 @@ def definition(nics, uuid):
 
 
 def stop_pool(conn):
-    # As late as possible: this must not meet a VM that came since. One that libvirt lost count of runs on.
+    # As late as possible: a VM may have come since. (One that libvirt has lost count of keeps running.)
     network = conn.networkLookupByName(POOL)
     if any(parse_network(network.XMLDesc(0)).nics.values()):
         raise Failure("a VM came onto direct-pool just when it was to restart", "try again")

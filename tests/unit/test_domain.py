@@ -5,7 +5,7 @@ from xml.dom import minidom
 import pytest
 
 from tests.unit import refused
-from tests.xml_builders import MIRRORING, OWN, domain_xml, metadata_of, nic_xml, pool_nic_xml, same
+from tests.xml_builders import MIRRORING, OWN, alias_of, domain_xml, metadata_of, nic_xml, pool_nic_xml, same
 from vmfex import domain
 from vmfex.custom_property import Port
 from vmfex.interface import Interface
@@ -22,6 +22,11 @@ OUR_HALF = '<teaming type="persistent"/>'
 HALF = nic_xml(A, '<teaming type="transient" persistent="ua-1"/>', 'hostdev', '')
 
 
+ALIAS = f'<alias name="{alias_of(A)}"/>'
+PAIR_MOVED = HALF + pool_nic_xml(A, 'P', OUR_HALF + ALIAS)
+PAIR = HALF + nic_xml(A, OUR_HALF + ALIAS)
+
+
 def move(xml, profiles):
     """Move the NICs of a domain's XML. Returns the XML that comes out, and the log."""
     doc = minidom.parseString(xml)
@@ -35,6 +40,8 @@ def own(value, mac=A):
     """Return what a domain's metadata says of a NIC whose vNIC profile has that value of vmfex."""
     return metadata_of(mac, OWN.format(value))
 
+
+OF_THE_OTHER_HALF = own('Q').replace(alias_of(A), 'ua-2')
 
 REFUSED_BY_LIBVIRT = """\
 <mtu size="9000"/><filterref filter="clean-traffic"><parameter name="IP" value="192.0.2.1"/></filterref>\
@@ -61,6 +68,8 @@ MOVE = {
     'upper-case': (P, '', nic_xml(A.upper()), pool_nic_xml(A.upper(), 'P'), 'ovirtmgmt'),
     'another': (P, '', NIC + OTHER, MOVED + OTHER, 'ovirtmgmt'),
     'pair': (P, '', HALF + nic_xml(A, OUR_HALF), HALF + pool_nic_xml(A, 'P', OUR_HALF), 'ovirtmgmt'),
+    'own-of-each-half': ({}, own('P') + OF_THE_OTHER_HALF, PAIR, PAIR_MOVED, 'ovirtmgmt'),
+    'own-of-each-half-backwards': ({}, OF_THE_OTHER_HALF + own('P'), PAIR, PAIR_MOVED, 'ovirtmgmt'),
     'runs': (P, '', pool_nic_xml(A, 'Q', '', 'direct', LIVE), MOVED, 'port profile Q'),
     'no-profile': (P, '', nic_xml(A, '', 'network', ON_POOL), MOVED, 'port profile none'),
     'no-source': (P, '', nic_xml(A, source=''), MOVED, 'port profile none'),
@@ -100,6 +109,7 @@ STAY = {
     'no-mac': (NO_MAC, {'': 'P'}, []),
     'own-of-no-mac': (domain_xml(NO_MAC, devices=own('P', '')), {}, []),
     'own-of-no-nic': (domain_xml(nic_xml(B), devices=own('a&amp;b')), {}, []),
+    'own-of-the-other-half': (domain_xml(PAIR, devices=OF_THE_OTHER_HALF), {}, []),
     'own-is-empty': (domain_xml(NIC, devices=own('')), {}, []),
     'own-is-elsewhere': (domain_xml(NIC, devices=metadata_of(A, NOT_OWN)), {}, []),
 }
@@ -141,7 +151,7 @@ def test_update_is_the_running_nic_in_libvirts_form_with_the_asked_link(version,
     running = minidom.parseString(pool_nic_xml(A, 'P', rest + before, 'direct', LIVE))
     waits = '<bandwidth><inbound average="7"/></bandwidth><mtu size="1500"/>'
     asked = minidom.parseString(nic_xml(A, link + waits, source='<source bridge="storage"/>'))
-    line = Interface(running.documentElement).set_link(Interface(asked.documentElement), version)
+    line = Interface(running.documentElement).make_link_update(Interface(asked.documentElement), version)
     assert same(running.toxml(), pool_nic_xml(A, 'P', rest + link, form, source))
     state = 'down' if 'down' in link else 'up'
     assert line.startswith(f'NIC {A} has link {state}; it stays on port profile P, ')

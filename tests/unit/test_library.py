@@ -30,8 +30,15 @@ def test_daemon_without_the_library_or_with_one_that_was_replaced_is_to_be_resta
     assert describe_library() == (line, '' if has else cure)
 
 
-def test_what_cannot_be_seen_is_said(run):
+def test_what_cannot_be_seen_is_said(run, monkeypatch):
+    unknown = 'whether libvirtd has loaded the library of vdsm-hook-vmfex-libvirt is unknown ({})'
     for _ in 'no daemon', 'one that has ended':
-        line, cure = describe_library()
-        assert ' is unknown ([Errno 2] No such file or directory: ' in line and cure == ''
+        assert describe_library() == (unknown.format('neither libvirtd nor virtqemud runs'), '')
         run.ensure('run', 'libvirtd.pid').write('7\n')
+
+    def refuse(path):
+        raise FileNotFoundError if 'virtqemud' in path else PermissionError(13, 'Permission denied', path)
+
+    monkeypatch.setattr(library, 'open', refuse)
+    denied = "[Errno 13] Permission denied: '/run/libvirtd.pid'"
+    assert describe_library() == (unknown.format(denied), '')
