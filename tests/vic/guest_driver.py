@@ -42,15 +42,15 @@ def load(do, bus, registers, group):
     # Each is a descriptor for the command, and one for its answer, an octet.
     for number, command in enumerate(commands):
         at, descriptors = DATA + 32 * number, DESCRIPTORS + 32 * number
-        write(do, at, command)
-        write(do, descriptors, struct.pack('<QIHH', at, len(command), NEXT, 2 * number + 1))
-        write(do, descriptors + 16, struct.pack('<QIHH', at + 31, 1, WRITE, 0))
-    write(do, AVAILABLE, struct.pack('<4H', 0, len(commands), 0, 2))
+        do('write', at, len(command), command)
+        pair = at, len(command), NEXT, 2 * number + 1, at + 31, 1, WRITE, 0
+        do('write', descriptors, 32, struct.pack('<QIHHQIHH', *pair))
+    do('write', AVAILABLE, 8, struct.pack('<4H', 0, len(commands), 0, 2))
     do('writew', registers + NOTIFY + 4 * CONTROL, CONTROL)
 
 
-def write(do, address, data):
-    do('write', address, len(data), '0x' + data.hex())
+def hexadecimal(word):
+    return hex(word) if isinstance(word, int) else '0x' + word.hex()
 
 
 if __name__ == '__main__':
@@ -59,12 +59,9 @@ if __name__ == '__main__':
         qtest.connect(path)
         answers = qtest.makefile()
 
-        def do(*words):
-            """Let QEMU do that; numbers are hexadecimal."""
-            qtest.sendall(
-                ' '.join(hex(word) if isinstance(word, int) else word for word in words).encode() + b'\n'
-            )
+        def do(command, *words):
+            qtest.sendall(' '.join([command, *map(hexadecimal, words)]).encode() + b'\n')
             answer = answers.readline()
-            assert answer == 'OK\n', (words, answer)
+            assert answer == 'OK\n', (command, words, answer)
 
         load(do, int(bus), int(registers, 16), group)

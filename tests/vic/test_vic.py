@@ -129,10 +129,9 @@ def vm(host):
     return VM(10 * host.number, profiles=('Profile1',), nics=2)
 
 
-def vnic_of(vm, machine, mac=None):
-    """Return the name and the Vnic of a VM's NIC, its first one if no MAC is given."""
-    nic = vm.vic_nics(machine)[mac or vm.macs[0]]
-    return nic, machine.nics[nic]
+def vnic_of(vm, machine, mac):
+    """Return the Vnic of a VM's NIC."""
+    return machine.nics[vm.vic_nics(machine)[mac]]
 
 
 def asked(vnic):
@@ -155,13 +154,10 @@ def link_of(machine, nic):
     return link
 
 
-def wait_for_group(machine, macvtap, mac):
-    """Wait until a macvtap takes the packets that its guest, whose NIC has that MAC, wants."""
-    wait_for(lambda: group_of(mac) in machine.run('ip', 'maddress', 'show', 'dev', macvtap), 300)
-
-
-def wait_until_not_promiscuous(machine, macvtap):
-    wait_for(lambda: 'PROMISC' not in link_of(machine, macvtap)['flags'])
+def wait_for_filter(machine, macvtap, group):
+    """Wait until a macvtap takes the packets of a guest's group, and is not promiscuous."""
+    wait_for(lambda: group in machine.run('ip', 'maddress', 'show', 'dev', macvtap), 300)
+    wait_for(lambda: 'PROMISC' not in link_of(machine, macvtap)['flags'], 300)
 
 
 def test_driver_takes_all_nics(host):
@@ -180,7 +176,7 @@ def test_request_is_refused_without_the_library(host):
     except pytest.fail.Exception:
         if 'KERNEL' not in os.environ or not host.vnics[0].vfs:
             raise
-        _, vnic = vnic_of(vm, host)
+        vnic = vnic_of(vm, host, vm.macs[0])
         vm.stop(host)
         asked(vnic)
         pytest.skip('this kernel takes requests for VFs as they are: it is without the fix of CVE-2024-38659')
@@ -193,25 +189,23 @@ def test_vm_starts(host, vm):
     vm.start(host)
     pool = ElementTree.fromstring(host.conn.networkLookupByName('direct-pool').XMLDesc())
     assert [nic.get('dev') for nic in pool.findall('forward/interface')] == POOL
-    nic, vnic = vnic_of(vm, host)
-    assert asked(vnic) == [Request('ASSOCIATE', 'Profile1', vm.macs[0], vm.uuid)]
-    assert mac_on(host, nic) == vm.macs[0]
+    [(mac, nic)] = vm.vic_nics(host).items()
+    assert asked(host.nics[nic]) == [Request('ASSOCIATE', 'Profile1', mac, vm.uuid)]
+    assert mac_on(host, nic) == mac
     assert wait_for(lambda: host.run('cat', f'/sys/class/net/{nic}/carrier') == '1\n', 300)
 
 
 def test_nic_is_plugged(host, vm):
     vm.add_profile(PLUGGED, 'Plugged')
     vm.plug(host, PLUGGED, extra=UNFIT)
-    _, vnic = vnic_of(vm, host, PLUGGED)
-    assert asked(vnic) == [Request('ASSOCIATE', 'Plugged', PLUGGED, vm.uuid)]
+    assert asked(vnic_of(vm, host, PLUGGED)) == [Request('ASSOCIATE', 'Plugged', PLUGGED, vm.uuid)]
 
 
 def test_link_is_switched(host, vm):
-    _, vnic = vnic_of(vm, host)
     for link in 'down', 'up':
         vm.update(host, engine_nic_xml(vm.macs[0], link=link, extra=UNFIT))
         assert vm.nics(host)[vm.macs[0]].find('link').get('state') == link
-    assert not asked(vnic)
+    assert not asked(vnic_of(vm, host, vm.macs[0]))
 
 
 def test_refused_port_profile(host):
@@ -245,8 +239,7 @@ def test_nic_serves_vm_after_vm(host):
         bus, registers = vm.pci_function(host, mac)
         driver = f'{host.shared}/tests/vic/guest_driver.py'
         host.run('python3', driver, qtest, str(bus), hex(registers), group_of(mac))
-        wait_for_group(host, macvtap, mac)
-        wait_until_not_promiscuous(host, macvtap)
+        wait_for_filter(host, macvtap, group_of(mac))
         vm.stop(host)
         request = Request('ASSOCIATE', 'Profile1', mac, vm.uuid)
         assert asked(host.nics['eth2']) == [request, request._replace(operation='DISASSOCIATE')]
@@ -267,15 +260,13 @@ def test_vm_migrates(hosts):
     for source, destination in ('alpha', 'beta'), ('beta', 'gamma'), ('gamma', 'alpha'):
         source, destination = hosts[source], hosts[destination]
         left = vm.vic_nics(source)
-        for nic in left.values():
-            asked(source.nics[nic])
         vm.migrate(source, destination)
         for mac, profile in vm.profiles.items():
             request = Request('ASSOCIATE', profile, mac, vm.uuid)
-            assert asked(source.nics[left[mac]]) == [request._replace(operation='DISASSOCIATE')]
+            before, after = (request._replace(operation=name) for name in ('PREASSOCIATE_RR', 'DISASSOCIATE'))
+            assert asked(vnic_of(vm, destination, mac)) == [before, request]
+            assert asked(source.nics[left[mac]])[-1:] == [after]
             assert mac_on(source, left[mac]) != mac
-            _, vnic = vnic_of(vm, destination, mac)
-            assert asked(vnic) == [request._replace(operation='PREASSOCIATE_RR'), request]
 
 
 def test_guest_with_a_static_ipv6_address_gets_its_multicast(hosts, suspended):
@@ -285,10 +276,9 @@ def test_guest_with_a_static_ipv6_address_gets_its_multicast(hosts, suspended):
     alpha.hook('before_vm_dehibernate', saved, vm.vmfex, vm.uuid)
     alpha.conn.restoreFlags(image, saved.replace("mode='connect'", "mode='bind'"))
     [mac] = vm.profiles
-    _, vnic = vnic_of(vm, alpha)
+    vnic = vnic_of(vm, alpha, mac)
     assert asked(vnic)[-1] == Request('ASSOCIATE', 'Profile2', mac, vm.uuid)
     # By being promiscuous, which a macvtap of mode passthrough makes its NIC; it filters itself, though.
     assert vnic.takes(group_of(mac))
-    macvtap = vm.nics(alpha)[mac].find('target').get('dev')
-    wait_for_group(alpha, macvtap, mac)
+    wait_for_filter(alpha, vm.nics(alpha)[mac].find('target').get('dev'), group_of(mac))
     vm.on(alpha).destroy()
