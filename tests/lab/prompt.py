@@ -30,7 +30,7 @@ Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric; this is
   vm[1].resume(beta)                the pool is made anew first
   vm[1].stop(beta)
   fabric.requests()                 what the fabric was asked for
-  fabric.refuse('Profile2')         refuse a port profile; '': accept all again
+  fabric.refuse('Profile2')         refuse a port profile; also: accept
   alpha.sysfs.make_own('eth5')      eth5 is an ordinary vNIC now
 
 The hooks, of {HOOKS},

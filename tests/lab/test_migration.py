@@ -98,6 +98,6 @@ def test_refused_profile_costs_neither_host_a_nic(fabric, alpha, beta):
             moves.migrate(alpha, beta)
         check_nic_serves('eth14', beta, alpha)
     assert moves.runs_on(alpha) and PLUGGED not in runs.nics(alpha)
-    fabric.refuse('')
+    fabric.accept('Refused')
     moves.migrate(alpha, beta)
     assert list(moves.vic_nics(beta).values()) == ['eth14']
