@@ -51,6 +51,6 @@ def test_test_of_a_vm_that_runs_here_counts_its_nics_as_its_own(alpha):
 def test_test_of_a_vm_that_runs_on_vfs_whose_pf_went_down_names_these(alpha):
     vm = VM(profiles=9 * ('P',), nics=9)
     vm.start(alpha)
-    alpha.set_pf(PFS[0], 'down')
+    alpha.run('ip', 'link', 'set', PFS[0], 'down')
     down = [f'not usable: PF {PFS[0]} of {nic} is down' for nic in ALPHA[0::2]]
     check(alpha, vm, 9, *down, error='vmfex: direct-pool has 4 free NICs of 4, this VM needs 9: ')

@@ -69,8 +69,8 @@ def test_pool_that_no_vm_is_on_is_put_right(alpha):
 
 def test_pool_that_a_vm_is_on_changes_for_its_next_start_only(alpha):
     VM(1).start(alpha)
-    live = alpha.pool_xml()
-    alpha.add_nic('eth12')
+    live = alpha.net.XMLDesc()
+    alpha.add_nics('eth12')
     for nic in 'eth9', 'eth10':
         alpha.remove_nic(nic)
     right = ['eth3', 'eth4', 'eth5', 'eth6', 'eth7', 'eth8', 'eth11', 'eth12']
@@ -79,7 +79,7 @@ def test_pool_that_a_vm_is_on_changes_for_its_next_start_only(alpha):
     alpha.net.undefine()
     assert alpha.prepare_pool() == [NEXT + ', '.join(right), AUTOSTART]
 
-    later = alpha.pool_xml(NEXT_XML)
+    later = alpha.net.XMLDesc(NEXT_XML)
     few = 'has 5 free NICs of 7, this VM needs 8: .*; eth12 comes when the VMs on direct-pool have left'
     with pytest.raises(HookError, match=few):
         alpha.prepare_pool(big_vm(2))
@@ -87,7 +87,7 @@ def test_pool_that_a_vm_is_on_changes_for_its_next_start_only(alpha):
     # Not even for another NIC: of two VMs that start at once, one would get it.
     with pytest.raises(HookError, match='^vmfex: direct-pool would give VMs eth11, which is not a usable'):
         alpha.prepare_pool(VM(2, ('P',)))
-    assert (alpha.pool_xml(), alpha.pool_xml(NEXT_XML)) == (live, later)
+    assert (alpha.net.XMLDesc(), alpha.net.XMLDesc(NEXT_XML)) == (live, later)
 
     VM(1).stop(alpha)
     assert alpha.prepare_pool()[1:] == [STOPPED, STARTED]

@@ -10,8 +10,9 @@ import re
 import libvirt
 import pytest
 
+from tests.hook import output
 from tests.lab import guest
-from tests.lab.real_vdsm import Vdsm, VdsmError, device_xml, vm_xml, why_not
+from tests.lab.real_vdsm import GREP, Vdsm, VdsmError, device_xml, vm_xml, why_not
 from tests.lab.vm import VM
 from tests.xml_builders import MIRRORING, PLUGGED, UNFIT, network_xml
 
@@ -74,8 +75,8 @@ def test_hooks_lines_are_in_vdsms_log_and_its_error_in_the_engines_event(alpha, 
     )
     assert alpha.conn.listAllNetworks() == []
     vdsm.create(vm_xml(vm))
-    assert len(re.findall(r"/50_vmfex: rc=0 err=b''\n", vdsm.log())) == 1
-    error, line = vdsm.hook_lines()
+    assert len(output('grep', "/50_vmfex: rc=0 err=b''$", vdsm.log).splitlines()) == 1
+    error, line = output('grep', GREP, vdsm.log).splitlines()  # as the README says
     assert re.search(r'/50_vmfex: rc=2 err=b"vmfex: ', error)
     assert re.search(r"/50_vmfex: rc=0 err=b'vmfex: NIC .* Profile1; removed: .*\\nvmfex: .*\\n'$", line)
 
@@ -171,6 +172,6 @@ def test_vm_goes_on_where_the_nics_that_it_has_are_free(alpha, vdsm, tmp_path, g
     if needed:
         status, message = vdsm.create(of_the_engine, path)
         assert status == 'Down' and 'direct-pool has 0 free NICs of 0, this VM needs 1' in message
-        alpha.add_nic('eth12')
+        alpha.add_nics('eth12')
     assert vdsm.create(of_the_engine, path) == ['Up', None]
     assert list(vm.vic_nics(alpha)) == list(vm.dictionary)
