@@ -45,15 +45,6 @@ def stopped_libvirtd(host):
         host.libvirtd.send_signal(signal.SIGCONT)  # nsenter stopped with it
 
 
-def test_lock_is_waited_for_until_its_holder_ends(alpha):
-    with concurrent.futures.ThreadPoolExecutor() as executor:
-        with locked(alpha) as waits:
-            hook = executor.submit(alpha.prepare_pool)
-            wait_for(waits)
-            assert alpha.conn.listAllNetworks() == []
-        assert is_made(hook.result())
-
-
 @pytest.mark.parametrize('hold', [locked, stopped_libvirtd])
 def test_hook_that_waits_ends_by_sigterm_before_its_wait_does(alpha, hold):
     with concurrent.futures.ThreadPoolExecutor() as executor:
