@@ -9,27 +9,21 @@
  * went. For a VF it does the same with its PF, and with an IFLA_VF_PORT in an IFLA_VF_PORTS. No driver of
  * this machine knows these, so they are taken out of the one and put into the other.
  *
- * Before that, the library is the kernel that refuses libvirt's own requests: rtnetlink refuses a VF
- * number of INT_MAX and above (check A, since Linux 5.4), and enic a port profile that does not have
- * PORT_PROFILE_MAX bytes (check B, since 2024). The fabric does not hear of what is refused.
- *
- * With check C it is a kernel before macvlan's "Don't propagate promisc change to lower dev in passthru"
- * (2023): a macvtap that is up passes on to its NIC that IFF_PROMISC was set or cleared, but one that is set
- * up does not pass on that it has it, and is refused if the NIC's promiscuity is below zero.
- *
  * A VIC NIC that nobody uses has a zero MAC, which a veth refuses: it gets the MAC IDLE instead, and libvirt
- * sees zeros.
- *
- * A macvtap device is opened as /dev/tap<index>, and /dev is the same for all network namespaces of the
- * machine: so each host has interface indexes of its own for them.
+ * sees zeros. A macvtap device is opened as /dev/tap<index>, and /dev is the same for all network namespaces
+ * of the machine: so each host has interface indexes of its own for them.
  *
  * Environment:
  *   FABRIC_INDEX  the first of 256 interface indexes for macvtap devices
  *   FABRIC        folder. "log" gets a line per request, fields separated by tabs: host, NIC (or PF/VF's
- *                 number), operation, port profile, VM's UUID. A port profile is refused if there is a file
- *                 "refuse" and its name, with a dot between them
+ *                 number), operation, port profile, VM's UUID. A file "refuse.PROFILE" has PROFILE refused
  *   FABRIC_HOST   the host's name in the log
- *   FABRIC_CHECKS the kernel's checks: some of A, B and C, or empty for none
+ *   FABRIC_CHECKS some of these letters, for a kernel which, before the fabric hears of a request,
+ *     A  refuses a VF number of INT_MAX and above, as rtnetlink since Linux 5.4
+ *     B  refuses a port profile that does not have PORT_PROFILE_MAX bytes, as enic since 2024
+ *     C  counts promiscuity as macvlan before "Don't propagate promisc change to lower dev in passthru"
+ *        (2023): a macvtap that is up passes on to its NIC that IFF_PROMISC was set or cleared, but one that
+ *        is set up does not pass on that it has it, and is refused if the NIC's promiscuity is below zero
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

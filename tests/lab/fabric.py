@@ -47,10 +47,8 @@ class Fabric:
 
     def ports(self, host, operation):
         """Return (NIC, port profile, VM's UUID) of each such request of a host."""
-        return [
-            (host.nic_of(request.nic), request.profile, request.vm)
-            for request in self.requests(host=host.name, operation=operation)
-        ]
+        requests = self.requests(host=host.name, operation=operation)
+        return [(host.nic_of(request.nic), request.profile, request.vm) for request in requests]
 
     def forget(self):
         """Start a new log."""

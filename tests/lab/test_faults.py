@@ -87,12 +87,10 @@ def test_vm_that_comes_while_the_pool_is_to_restart_is_not_disturbed(alpha):
 
 
 def without_a_pool(alpha):
-    if alpha.conn.listAllNetworks():
-        net = alpha.net
-        active = net.isActive()
-        net.undefine()
-        if active:
+    for net in alpha.conn.listAllNetworks():
+        if net.isActive():
             net.destroy()
+        net.undefine()
 
 
 def with_a_pool_to_restart(alpha):

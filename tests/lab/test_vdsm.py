@@ -20,11 +20,8 @@ pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 # libvirt's answer to VDSM's <interface type="direct"> or "network" with a <source bridge=...>.
 REFUSED = "[Mm]issing required attribute '(dev|network)'|No <source> '(dev|network)' attribute"
-BOTH_FORMS = pytest.mark.parametrize('form', ['dictionary', 'own'])
-
-
-def make_vm(form):
-    return VM() if form == 'dictionary' else VM(profiles=(), own=('Profile1', 'Profile2'))
+OWN_PROFILES = {'profiles': (), 'own': ('Profile1', 'Profile2')}
+BOTH_FORMS = pytest.mark.parametrize('form', [{}, OWN_PROFILES], ids=['dictionary', 'own'])
 
 
 @pytest.fixture
@@ -36,7 +33,7 @@ def vdsm(alpha, tmp_path):
 
 @BOTH_FORMS
 def test_vm_is_created_and_its_nic_updated_also_by_a_vdsm_that_restarted(fabric, alpha, vdsm, form):
-    vm = make_vm(form)
+    vm = VM(**form)
     mac, own = vm.macs[0], None if vm.vmfex else 'Profile1'
     assert vdsm.create(vm_xml(vm)) == ['Up', None]
     assert fabric.ports(alpha, 'ASSOCIATE') == vm.ports(vm.vic_nics(alpha))
@@ -103,7 +100,7 @@ def test_nic_is_plugged_and_unplugged_by_the_vdsm_that_started_the_vm(alpha, vds
 
 @BOTH_FORMS
 def test_vm_migrates_is_updated_there_and_not_unplugged(fabric, alpha, beta, vdsm, tmp_path, form):
-    vm = make_vm(form)
+    vm = VM(**form)
     vdsm.create(vm_xml(vm))
     xml = vm.on(alpha).XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)
     with Vdsm(beta, str(tmp_path / 'vdsm-beta.log')) as vdsm_beta:
@@ -125,7 +122,7 @@ def test_vm_migrates_is_updated_there_and_not_unplugged(fabric, alpha, beta, vds
 @BOTH_FORMS
 def test_vm_resumes_after_a_reboot_that_renamed_the_nics(fabric, alpha, vdsm, tmp_path, form):
     """On its port profiles of before, though it has none in the engine by now."""
-    vm, memory = make_vm(form), str(tmp_path / 'memory')
+    vm, memory = VM(**form), str(tmp_path / 'memory')
     vdsm.create(vm_xml(vm))
     vdsm.suspend(vm.uuid, memory)
     assert set(alpha.pool_nics().values()) == {0}

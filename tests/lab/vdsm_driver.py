@@ -22,10 +22,8 @@ import uuid
 from unittest import mock
 
 # Not all distributions have packages of these.
-for name in (
-    *('asyncore', 'ioprocess', 'libnmstate', 'libnmstate.schema', 'ovirt_imageio', 'ovirt_imageio._internal'),
-    *('sanlock', 'selinux'),
-):
+RARE = 'asyncore ioprocess libnmstate libnmstate.schema ovirt_imageio ovirt_imageio._internal sanlock selinux'
+for name in RARE.split():
     try:
         importlib.import_module(name)
     except ImportError:
