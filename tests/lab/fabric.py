@@ -12,7 +12,7 @@ from tests.hook import TREE, output
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fabric.c')
 PORT_PROFILE = 'libvmfex-port-profile.so'
 
-Request = collections.namedtuple('Request', 'host nic operation profile vm answer')
+Request = collections.namedtuple('Request', 'host nic operation profile vm')
 
 
 def compile_port_profile(folder, cflags='-O2 -g -Werror'):
@@ -47,15 +47,15 @@ class Fabric:
 
     def ports(self, host, operation):
         """Return (NIC, port profile, VM's UUID) of each such request of a host."""
-        return [
-            (host.nic_of(request.nic), request.profile, request.vm)
-            for request in self.requests(host=host.name, operation=operation)
-        ]
+        requests = self.requests(host=host.name, operation=operation)
+        return [(host.nic_of(request.nic), request.profile, request.vm) for request in requests]
 
     def forget(self):
         """Start a new log."""
         Path(self.folder, 'log').write_text('')
 
     def refuse(self, profile):
-        """Refuse a port profile; '': accept all again."""
-        Path(self.folder, 'refuse').write_text(profile)
+        Path(self.folder, 'refuse.' + profile).touch()
+
+    def accept(self, profile):
+        Path(self.folder, 'refuse.' + profile).unlink()

@@ -4,8 +4,10 @@
 import glob
 import lzma
 import os
+import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -36,30 +38,22 @@ BOOT = '<kernel>{}</kernel><initrd>{}</initrd><cmdline>quiet panic=1</cmdline>'
 
 
 def make_initrd(folder, kernel, init=INIT, modules=('virtio_pci', 'virtio_net')):
-    """Make an initramfs of busybox, the first process and modules of the kernel. Returns its path."""
-    root = os.path.join(folder, 'root')
+    """Make an initramfs of busybox, the first process, and modules and what they need. Returns its path."""
+    root, initrd = Path(folder, 'root'), os.path.join(folder, 'initrd')
     for name in 'bin', 'dev', 'modules':
-        os.makedirs(os.path.join(root, name))
-    subprocess.run(['cp', '/bin/busybox', os.path.join(root, 'bin')], check=True)
-    for number, path in enumerate(find_modules(kernel, *modules)):
+        os.makedirs(root / name)
+    shutil.copy('/bin/busybox', root / 'bin')
+    show = ['/sbin/modprobe', '--show-depends', '--set-version', kernel.partition('vmlinuz-')[2]]
+    lines = [line for name in modules for line in output(*show, name).splitlines()]
+    paths = dict.fromkeys(line.split()[1] for line in lines if line.startswith('insmod'))
+    for number, path in enumerate(paths):  # in the order in which they are to be loaded
         with (lzma.open if path.endswith('.xz') else open)(path, 'rb') as module:
-            with open(os.path.join(root, 'modules', f'{number:02}'), 'wb') as copy:
-                copy.write(module.read())
-    with open(os.path.join(root, 'init'), 'w') as f:
-        f.write(init)
-    os.chmod(f.name, 0o755)
-    initrd = os.path.join(folder, 'initrd')
+            (root / f'modules/{number:02}').write_bytes(module.read())
+    (root / 'init').write_text(init)
+    (root / 'init').chmod(0o755)
     with open(initrd, 'wb') as f:
         subprocess.run('find . | cpio --quiet -o -H newc', shell=True, check=True, cwd=root, stdout=f)
     return initrd
-
-
-def find_modules(kernel, *names):
-    """Return the paths of modules and of those they need, in the order in which they are to be loaded."""
-    version = kernel.partition('vmlinuz-')[2]
-    commands = [['/sbin/modprobe', '--show-depends', '--set-version', version, name] for name in names]
-    lines = ''.join(output(*command) for command in commands).splitlines()
-    return list(dict.fromkeys(line.split()[1] for line in lines if line.startswith('insmod')))
 
 
 def give_linux(vm, folder, init=INIT):
@@ -85,9 +79,8 @@ def wait_for_answer(host, vm, mac):
     ping = 'busybox ping6 -c 1 -W 1 -I {0} {1} || {{ ip -6 neigh flush dev {0}; false; }}'
     host.run('ip', '-6', 'address', 'replace', 'fd00::ff/64', 'dev', nic, 'nodad')
     command = [*host.command(), 'sh', '-c', ping.format(nic, address)]
-    wait_for(
-        lambda: subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
-    )
+    silent = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
+    wait_for(lambda: subprocess.run(command, **silent).returncode == 0)
 
 
 def let_slots_settle(host):

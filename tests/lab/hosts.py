@@ -7,8 +7,6 @@ process that made it is killed. All its processes end with it, as they share its
 """
 
 import atexit
-import contextlib
-import itertools
 import os
 import shlex
 import shutil
@@ -22,7 +20,7 @@ from xml.etree import ElementTree
 import libvirt
 
 from tests.hook import output
-from tests.lab.fabric import PORT_PROFILE, Fabric
+from tests.lab.fabric import PORT_PROFILE
 from tests.lab.sysfs import DYNAMIC_VNIC, VF, VNIC, Sysfs
 from tests.lab.vm import VM
 from tests.messages import check_stderr
@@ -36,7 +34,6 @@ ALPHA = [f'eth{i}' for i in range(3, 12)]
 # kernel has checks A and B (see fabric.c), as EL10's, or A and C, as EL9's up to 9.4.
 VNICS, VFS, EL9_VNICS, EL9_VFS = 'vnics', 'vfs', 'el9-vnics', 'el9-vfs'
 PFS = ('enp6s0f0', 'enp6s0f1')
-FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults')
 # What libvirtd found out about QEMU, on the first host: as on real hosts, the others need not ask again.
 CACHE, CAPABILITIES = '/var/cache/libvirt/qemu', []
 IDLE = '02:00:00:00:00:00'  # the MAC that the lab's VM-FEX NICs have until a VM comes, and after it
@@ -78,12 +75,11 @@ exec env --ignore-signal=CHLD cat
 
 class Host:
     """
-    A host with its NICs, of which those in pool are VM-FEX NICs.
+    A host with its NICs, of which those in pool are VM-FEX NICs: that has their names, if not the usual ones.
 
-    name is one of NAMES. folder is a new folder for all its files, hooks is the one that holds the
-    hook points, library is that of the fabric (see compile_fabric). pool has other names for the VM-FEX
-    NICs than the host's usual ones. kind is one of the kinds above; checks are those of the kernel, and
-    port_profile tells whether libvirtd has the library.
+    name is one of NAMES. folder is a new folder for all its files, hooks is the one that holds the hook
+    points, library is that of the fabric (see compile_fabric). kind is one of the kinds above; checks are
+    those of the kernel, and port_profile tells whether libvirtd has the library.
     """
 
     def __init__(self, name, folder, hooks, library, fabric, pool=None, kind=VNICS):
@@ -91,17 +87,15 @@ class Host:
         self.folder = folder
         self.library = library
         self.fabric = fabric
-        self.number = number = NAMES.index(name)
+        self.number = NAMES.index(name)
         self.hooks = hooks
         self.vdsm = find_vdsm()
-        self.pool = list(pool or (f'eth{10 * number + i}' for i in range(3, 12)))
-        self.kind = kind
+        self.pool = list(pool or (f'eth{10 * self.number + i}' for i in range(3, 12)))
+        self.pfs = list(PFS) if kind in (VFS, EL9_VFS) else []
         self.migration_uri = 'unix://' + self.path('/run/migration')
         self.checks = 'AC' if kind in (EL9_VNICS, EL9_VFS) else 'AB'
         self.port_profile = True
-        self.libvirtd = None
         self.conn = None  # a connection to its libvirt
-        self._peers = itertools.count()
 
     def path(self, path):
         """Return where, on the machine, that absolute path of the host is."""
@@ -122,9 +116,14 @@ class Host:
         self.pid = self._init.stdout.readline().strip()
         if self._init.stdout.readline() != 'ready\n':
             raise RuntimeError(f'{self.name}: no namespaces')
-        self._add_nics('eth0')
-        self.start_libvirtd()
+        self._boot('eth0')
         return self
+
+    def _boot(self, *own):
+        """Give the host NICs, some of its own among them, and libvirtd."""
+        self.sysfs = Sysfs(tempfile.mkdtemp(prefix='sysfs-', dir=self.folder))
+        self.add_nics(*self.pool, own=[*own, *self.pfs])
+        self.start_libvirtd()
 
     def __exit__(self, *exc):
         if not CAPABILITIES and os.path.isdir(self.path(CACHE)):
@@ -136,46 +135,27 @@ class Host:
 
     # NICs
 
-    def pfs(self):
-        return list(PFS) if self.kind in (VFS, EL9_VFS) else []
-
-    def _add_nics(self, *own):
-        """Give the host its NICs: some of its own, the PFs and the pool's."""
-        self.sysfs = Sysfs(tempfile.mkdtemp(prefix='sysfs-', dir=self.folder))
-        links = []
-        for nic in [*own, *self.pfs()]:
-            self.sysfs.add(nic, device=VNIC)
-            links.append(self._link(nic, f'00:25:b5:00:{self.number:02x}:{len(links):02x}'))
-        for nic in self.pool:
-            self._add_to_sysfs(nic)
-            links.append(self._link(nic))
-        self.run('sh', '-ec', '\n'.join(links))
-
-    def _add_to_sysfs(self, nic):
-        pf = min(self.pfs(), key=lambda pf: len(self.sysfs.vfs(pf)), default=None)
-        self.sysfs.add(nic, device=VF if pf else DYNAMIC_VNIC, pf=pf)
-
-    def _link(self, nic, mac=IDLE):
-        """Return shell commands that make a NIC, and give its folder in sysfs the link "device" of ours."""
-        peer, folder = f'fabric{next(self._peers)}', f'/sys/devices/virtual/net/{nic}'
-        lower = shlex.quote(os.path.join(self.sysfs.class_net, nic))
-        return (
-            f'ip link add {nic} address {mac} type veth peer name {peer}\n'
-            f'ip link set {peer} up; ip link set {nic} up\n'
-            f'mount -t overlay -o lowerdir={lower}:{folder} overlay {folder}'
-        )
-
-    def add_nic(self, nic):
-        """Give the host one more VM-FEX NIC."""
-        self._add_to_sysfs(nic)
-        self.run('sh', '-ec', self._link(nic))
+    def add_nics(self, *nics, own=()):
+        """Give the host VM-FEX NICs, and NICs of its own."""
+        commands = []
+        for number, nic in enumerate([*own, *nics]):
+            if nic in own:
+                mac, device, pf = f'00:25:b5:00:{self.number:02x}:{number:02x}', VNIC, None
+            else:
+                pf = min(self.pfs, key=lambda pf: len(self.sysfs.vfs(pf)), default=None)
+                mac, device = IDLE, VF if pf else DYNAMIC_VNIC
+            self.sysfs.add(nic, device=device, pf=pf)
+            # Its folder in sysfs gets the link "device" of ours.
+            lower, folder = os.path.join(self.sysfs.class_net, nic), f'/sys/devices/virtual/net/{nic}'
+            commands.append(
+                f'ip link add {nic} address {mac} type veth peer name {self.peer(nic)}\n'
+                f'ip link set {self.peer(nic)} up; ip link set {nic} up\n'
+                f'mount -t overlay -o lowerdir={shlex.quote(lower)}:{folder} overlay {folder}'
+            )
+        self.run('sh', '-ec', '\n'.join(commands))
 
     def remove_nic(self, nic):
         self.run('ip', 'link', 'del', nic)
-
-    def set_pf(self, pf, state):
-        """Set a PF up or down."""
-        self.run('ip', 'link', 'set', pf, state)
 
     def nic_of(self, port):
         """Return the name of the NIC that the fabric knows as that port: as itself, or as PF/number."""
@@ -184,7 +164,7 @@ class Host:
 
     def peer(self, nic):
         """Return the name of the other end of a NIC, which stands for the fabric."""
-        return self.run('ip', '-o', 'link', 'show', nic).split('@')[1].partition(':')[0]
+        return nic + '-fabric'
 
     def mac(self, nic):
         """Return the MAC that a NIC really has."""
@@ -203,17 +183,8 @@ class Host:
         return output(*self.command(), *args, stdin=subprocess.DEVNULL)
 
     def hook(self, point, xml, vmfex=None, vm_id=None, env=None):
-        """
-        Call the hook at a hook point as VDSM does. Returns the XML and the log.
-
-        env is added to its environment. With FAULT_CALL or FAULT_LOG in it, its calls are counted (see
-        faults).
-        """
-        env = dict(env or {})
-        if vmfex is not None:
-            env['vmfex'] = vmfex
-        if {'FAULT_CALL', 'FAULT_LOG'} & set(env):
-            env['PYTHONPATH'] = FAULTS
+        """Call the hook as VDSM does, with env added to its environment. Returns the XML and the log."""
+        env = {**(env or {}), **({} if vmfex is None else {'vmfex': vmfex})}
         return call_hook(os.path.join(self.hooks, point), xml, env, vm_id, self.command(), self.vdsm)
 
     def dry_run(self, xml, vmfex=None):
@@ -230,32 +201,23 @@ class Host:
         log = self.hook('before_vm_start', vm.xml, vm.vmfex, vm.uuid)[1]
         return [line for line in log.splitlines() if 'direct-pool' in line]
 
-    def calls_of_hook(self, vm):
-        """Run the hook as at a VM's start. Returns the names of the calls to libvirt that it made."""
-        log = Path(self.path('/run/calls'))
-        log.write_text('')
-        self.hook('before_vm_start', vm.xml, vm.vmfex, env={'FAULT_LOG': str(log)})
-        return log.read_text().split()
-
     # libvirtd
 
     def start_libvirtd(self):
         # By the PID, the macvtap indexes differ from those of all other hosts on the machine.
-        env = {
-            'NOTIFY_SOCKET': self.path('/run/ready'),
-            'LD_PRELOAD': self.library,
-            'FABRIC_CHECKS': self.checks,
-            'FABRIC': self.fabric.folder,
-            'FABRIC_INDEX': 256 * int(self.pid),
-            'FABRIC_HOST': self.name,
-        }
-        if self.port_profile:
-            env['LD_PRELOAD'] = f'{os.path.dirname(self.library)}/{PORT_PROFILE}:{self.library}'
+        port_profile = f'{os.path.dirname(self.library)}/{PORT_PROFILE}:' if self.port_profile else ''
+        variables = [
+            f'NOTIFY_SOCKET={self.path("/run/ready")}',
+            f'LD_PRELOAD={port_profile}{self.library}',
+            f'FABRIC_CHECKS={self.checks}',
+            f'FABRIC={self.fabric.folder}',
+            f'FABRIC_INDEX={256 * int(self.pid)}',
+            f'FABRIC_HOST={self.name}',
+        ]
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(self.path('/run/ready'))
             ready.settimeout(60)
             # Not nsenter's environment: that must run without the library.
-            variables = [f'{key}={value}' for key, value in env.items()]
             command = [*self.command(), 'env', *variables, 'libvirtd']
             with open(self.path('/var/log/libvirt/stderr'), 'a') as stderr:
                 self.libvirtd = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
@@ -276,11 +238,10 @@ class Host:
             domain.destroy()
         self.kill_libvirtd('TERM')
         self.run('rm', '-rf', '/run/libvirt')
-        for nic in ['eth0', *self.pfs(), *self.pool]:
+        for nic in ['eth0', *self.pfs, *self.pool]:
             self.remove_nic(nic)
         self.pool = pool
-        self._add_nics('eth0', own)
-        self.start_libvirtd()
+        self._boot('eth0', own)
 
     def restart_libvirtd(self):
         self.kill_libvirtd('TERM')
@@ -303,23 +264,11 @@ class Host:
         """Tell whether direct-pool is active, persistent and autostarted."""
         return (self.net.isActive(), self.net.isPersistent(), self.net.autostart()) == (1, 1, 1)
 
-    def pool_xml(self, flags=0):
-        return self.net.XMLDesc(flags)
-
     def pool_nics(self, flags=0):
         """Return direct-pool's NICs, a dict of name to connections."""
-        nics = ElementTree.fromstring(self.pool_xml(flags)).findall('forward/interface')
+        nics = ElementTree.fromstring(self.net.XMLDesc(flags)).findall('forward/interface')
         return {nic.get('dev'): int(nic.get('connections', 0)) for nic in nics}
 
     def next_pool_nics(self):
         """Return the NICs of direct-pool's persistent definition, a list of names."""
         return list(self.pool_nics(libvirt.VIR_NETWORK_XML_INACTIVE))
-
-
-@contextlib.contextmanager
-def make_lab(folder, library, hooks, kind=VNICS):
-    """Give the hosts of a lab, alpha and beta on a fabric, by name; in that new folder."""
-    fabric = Fabric(os.path.join(folder, 'fabric'))
-    hosts = [Host(name, os.path.join(folder, name), hooks, library, fabric, kind=kind) for name in NAMES[:2]]
-    with hosts[0], hosts[1]:
-        yield {host.name: host for host in hosts}

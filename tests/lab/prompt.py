@@ -10,8 +10,8 @@ import tempfile
 import libvirt
 
 from tests.hook import HOOKS
-from tests.lab.fabric import compile_fabric
-from tests.lab.hosts import VNICS, make_lab
+from tests.lab.fabric import Fabric, compile_fabric
+from tests.lab.hosts import NAMES, VNICS, Host
 from tests.lab.vm import VM
 from tests.xml_builders import PLUGGED, engine_nic_xml
 
@@ -23,14 +23,14 @@ Two hosts, alpha (eth3 to eth11) and beta (eth13 to eth21), on a fabric; this is
   alpha.run('virsh', 'net-dumpxml', 'direct-pool')
   vm[1].migrate(alpha, beta)        live; beta's pool is made first
   vm[1].update(beta, nic(vm[1].macs[0], link='down'))   as the engine's "unwired"; also: 'up'
-  vm[1].add_profile(PLUGGED, 'P')   one more NIC in the dictionary, which is then
-  vm[1].plug(beta, PLUGGED)         plugged in
-  vm[1].suspend(beta)               its memory goes to a file; then perhaps
+  vm[1].add_profile(PLUGGED, 'P')   one more NIC in the dictionary
+  vm[1].plug(beta, PLUGGED)
+  vm[1].suspend(beta)               its memory goes to a file
   beta.net.destroy()
   vm[1].resume(beta)                the pool is made anew first
   vm[1].stop(beta)
   fabric.requests()                 what the fabric was asked for
-  fabric.refuse('Profile2')         refuse a port profile; '': accept all again
+  fabric.refuse('Profile2')         refuse a port profile; also: accept
   alpha.sysfs.make_own('eth5')      eth5 is an ordinary vNIC now
 
 The hooks, of {HOOKS},
@@ -46,13 +46,14 @@ def show(value):
 def main():
     libvirt.registerErrorHandler(lambda context, error: None, None)
     with tempfile.TemporaryDirectory(prefix='vmfex-lab-') as tmp:
-        compile_fabric(tmp + '/fabric.so')
-        with make_lab(tmp, tmp + '/fabric.so', HOOKS, os.environ.get('KIND') or VNICS) as hosts:
-            names = dict(hosts, fabric=hosts['alpha'].fabric, nic=engine_nic_xml, PLUGGED=PLUGGED)
-            names['vm'] = [VM(number) for number in range(256)]
+        library, fabric, kind = tmp + '/fabric.so', Fabric(tmp + '/fabric'), os.environ.get('KIND') or VNICS
+        compile_fabric(library)
+        alpha, beta = (Host(name, f'{tmp}/{name}', HOOKS, library, fabric, kind=kind) for name in NAMES[:2])
+        with alpha, beta:
             sys.ps1, sys.displayhook = 'lab> ', show
             sys.excepthook = lambda type_, error, traceback: print(f'{type_.__name__}: {error}')
-            code.interact(INTRO, local=names, exitmsg='')
+            names = dict(alpha=alpha, beta=beta, fabric=fabric, vm=[VM(number) for number in range(256)])
+            code.interact(INTRO, local={**names, 'nic': engine_nic_xml, 'PLUGGED': PLUGGED}, exitmsg='')
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from tests.hook import TESTS, output
+from tests.hook import TESTS
 from tests.vdsm_runner import PLAIN, find_vdsm, hook_environment
 from tests.xml_builders import OWN, engine_nic_xml, metadata_of
 
@@ -31,17 +31,17 @@ class Vdsm:
     """
     VDSM on a host. Its functions are the driver's; each returns what VDSM answers, or raises VdsmError.
 
-    What it logs is in the file of that path, as in vdsm.log.
+    log is the path of its log.
     """
 
     def __init__(self, host, log):
         self.host = host
-        self.log_path = log
+        self.log = log
 
     def __enter__(self):
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         command = [*self.host.command(), '/usr/bin/python3', DRIVER, self.host.hooks]
-        with open(self.log_path, 'a') as log:
+        with open(self.log, 'a') as log:
             env = hook_environment(vdsm=find_vdsm())
             self.process = subprocess.Popen(command, stderr=log, env=env, **pipes)
         return self
@@ -70,14 +70,6 @@ class Vdsm:
             return result
 
         return call
-
-    def log(self):
-        with open(self.log_path) as log:
-            return log.read()
-
-    def hook_lines(self):
-        """Return the lines of the log that the README's grep finds."""
-        return output('grep', GREP, self.log_path).splitlines()
 
 
 def device_xml(mac, network='ovirtmgmt', own=None, **nic):

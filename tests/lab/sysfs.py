@@ -44,11 +44,8 @@ class Sysfs:
 
     def vfs(self, pf):
         """Return the names of a PF's VFs, by number."""
-        device, names = self.device(pf), {}
-        for link in os.listdir(device):
-            if link.startswith('virtfn'):
-                names[int(link[6:])] = os.listdir(os.path.join(device, link, 'net'))[0]
-        return names
+        links = Path(self.device(pf)).glob('virtfn*')
+        return {int(link.name[len('virtfn') :]): os.listdir(link / 'net')[0] for link in links}
 
     def make_own(self, nic):
         """Let a VM-FEX NIC become the host's own: after a reboot, another NIC may have that name."""

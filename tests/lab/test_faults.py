@@ -4,6 +4,9 @@ Before each of the hook's calls in turn, something happens: a VM comes or goes, 
 killed. No VM is disturbed, and the next start is right.
 """
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.lab.hosts import ALPHA
@@ -11,6 +14,7 @@ from tests.lab.vm import VM
 from tests.vdsm_runner import PLAIN, HookError
 from tests.xml_builders import network_xml
 
+FAULTS, LOG = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'faults'), '/run/calls'
 START, STOP = 'virsh -q start vm1', 'virsh -q destroy vm1'
 KILL_LIBVIRTD = 'kill -KILL $(cat /run/libvirtd.pid)'
 KILL_HOOK = 'kill -KILL $PPID'
@@ -19,15 +23,18 @@ OLD = ALPHA[:-1]  # what the pool's definition has before the hook runs
 
 def run_with(fault, number, alpha, vm):
     """Run the hook as at a VM's start, with a shell command before its call of that number, from 1."""
-    env = {'FAULT_CALL': str(number), 'FAULT': f'({fault}) >/dev/null'}
-    return alpha.hook('before_vm_start', vm.xml, vm.vmfex, env=env)
+    faults = {'FAULT_LOG': LOG, 'FAULT_CALL': str(number), 'FAULT': f'({fault}) >/dev/null'}
+    return alpha.hook('before_vm_start', vm.xml, vm.vmfex, env={'PYTHONPATH': FAULTS, **faults})
 
 
-@pytest.mark.parametrize(
-    'happens',
-    [STOP, START, STOP + ';' + START, START + ';' + STOP],
-    ids=['stop', 'start', 'stop-start', 'start-stop'],
-)
+def calls_of_hook(alpha, vm):
+    """Run the hook as at a VM's start. Returns the names of the calls that it made."""
+    Path(alpha.path(LOG)).write_text('')
+    run_with('', 0, alpha, vm)
+    return Path(alpha.path(LOG)).read_text().split()
+
+
+@pytest.mark.parametrize('happens', [STOP, START, f'{STOP};{START}', f'{START};{STOP}'])
 def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(alpha, happens):
     alpha.vdsm = PLAIN  # which is imported much faster
     bystander, vm = VM(1), VM(2)
@@ -40,7 +47,7 @@ def test_vm_that_comes_or_goes_never_makes_the_pool_look_wrong(alpha, happens):
             alpha.run('sh', '-c', STOP if happens.startswith(START) else START)
 
     prepare()
-    calls = alpha.calls_of_hook(vm)
+    calls = calls_of_hook(alpha, vm)
     assert calls.count('listAllNetworks') > 1  # the second time under its lock
     # These calls tell it the state of the pool.
     looks = [number for number, call in enumerate(calls, 1) if call in ('listAllNetworks', 'XMLDesc')]
@@ -58,7 +65,7 @@ def test_vm_that_comes_while_the_pool_is_to_restart_is_not_disturbed(alpha):
     alpha.vdsm = PLAIN
     bystander, vm = VM(1), VM(2)
     bystander.start(alpha)
-    alpha.add_nic('eth12')
+    alpha.add_nics('eth12')
 
     def undo():
         bystander.on(alpha).destroy()
@@ -66,7 +73,7 @@ def test_vm_that_comes_while_the_pool_is_to_restart_is_not_disturbed(alpha):
 
     undo()
     # Numbers are from 1: this is that of the call before the restart, with which the hook makes sure.
-    last_look = alpha.calls_of_hook(vm).index('destroy')
+    last_look = calls_of_hook(alpha, vm).index('destroy')
     bystander.on(alpha).create()
     for number in range(1, last_look + 1):
         undo()
@@ -80,12 +87,10 @@ def test_vm_that_comes_while_the_pool_is_to_restart_is_not_disturbed(alpha):
 
 
 def without_a_pool(alpha):
-    if alpha.conn.listAllNetworks():
-        net = alpha.net
-        active = net.isActive()
-        net.undefine()
-        if active:
+    for net in alpha.conn.listAllNetworks():
+        if net.isActive():
             net.destroy()
+        net.undefine()
 
 
 def with_a_pool_to_restart(alpha):
@@ -114,7 +119,7 @@ def test_next_start_is_right_after_a_kill_before_any_call(alpha, state, fault):
     bystander, vm = VM(1), VM(2)
     moved, _ = alpha.hook('before_vm_start', vm.xml, vm.vmfex)
     state(alpha)
-    for number, call in enumerate(alpha.calls_of_hook(vm), 1):
+    for number, call in enumerate(calls_of_hook(alpha, vm), 1):
         state(alpha)
         on = bystander.vic_nics(alpha) if state is with_a_pool_in_use else {}
         requests = alpha.fabric.requests()

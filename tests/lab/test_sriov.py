@@ -21,18 +21,10 @@ def start(host, number, nics=1):
     return log, list(vm.vic_nics(host).values())
 
 
-def test_vfs_of_two_pfs_are_one_pool_and_the_fabric_hears_of_pf_and_number(fabric, alpha):
-    assert start(alpha, 0, nics=9)[1] == ALPHA
-    associated = fabric.requests(operation='ASSOCIATE')
-    assert [request.nic for request in associated] == [f'{PFS[i % 2]}/{i // 2}' for i in range(9)]
-    with pytest.raises(HookError, match='has 0 free NICs of 9, this VM needs 1: start it on'):
-        start(alpha, 1)
-
-
 def test_vfs_whose_pf_is_down_come_last_and_are_back_at_once(alpha):
     alone = VM(9, profiles=('P',))
     xml, _ = alpha.hook('before_vm_start', alone.xml, alone.vmfex)
-    alpha.set_pf(PFS[0], 'down')
+    alpha.run('ip', 'link', 'set', PFS[0], 'down')
     with pytest.raises(libvirt.libvirtError, match='PF is not online'):  # this is why
         alpha.conn.createXML(xml)
     log, nics = start(alpha, 0, nics=4)
@@ -43,6 +35,6 @@ def test_vfs_whose_pf_is_down_come_last_and_are_back_at_once(alpha):
     down = ''.join(f'; PF {PFS[0]} of {nic} is down' for nic in FIRST)
     assert str(error.value) == f'vmfex: direct-pool has 0 free NICs of 4, this VM needs 1: {NO_MORE}{down}\n'
 
-    alpha.set_pf(PFS[0], 'up')
+    alpha.run('ip', 'link', 'set', PFS[0], 'up')
     log, nics = start(alpha, 1)
     assert 'direct-pool' not in log and nics == FIRST[:1]

@@ -46,16 +46,15 @@ def test_vm_that_it_started_goes_on(fabric, alpha, beta, vmfex_dev):
     alpha.conn.defineXML(xml).create()
     mac, other = vm.profiles
     # Here the packages are exchanged.
-    before = 'up'
     if libvirt.getVersion() < 10008000:
         # That hook leaves the MTU in the NIC, and these libvirts can't update such a one, whoever asks.
         with pytest.raises(libvirt.libvirtError, match='setting MTU on interface type direct'):
             vm.update(alpha, engine_nic_xml(mac, link='down', extra=FILTER), 'Profile1')
     else:
-        before = 'down'
         for link in 'down', 'up', 'down':
             vm.update(alpha, engine_nic_xml(mac, link=link, extra=FILTER), 'Profile1')
             assert vm.link(alpha, mac) == link
+    before = vm.link(alpha, mac)
     vm.plug(alpha, PLUGGED, 'Plugged', extra=UNFIT)
     assert list(alpha.pool_nics().values()) == [1, 1, 1, 0, 0, 0, 0, 0, 0]
     vm.migrate(alpha, beta)

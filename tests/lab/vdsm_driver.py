@@ -5,15 +5,13 @@ Runs VDSM's own API of VMs on a host of the lab, and does what it is told on std
 Each line there is a JSON list, a function's name and its arguments; each gets a line of JSON as an
 answer: {"result": ...} or {"error": ...}. What VDSM logs goes to stderr, as to vdsm.log.
 
-What is called is vdsm.API.VM, as the engine's requests do, and what is below it: clientIF, Vm, the
-source of a migration, the job of a snapshot. VDSM's start is not: mocks take the places of the other
-services (supervdsm, storage, guest agents, the connection to the engine), and of modules that no
-package of the distribution has. The storage's mock takes a volume's ID for its path.
+What is called is vdsm.API.VM, as by the engine's requests, and what is below it. Mocks take the places of
+other services (supervdsm, storage, guest agents, the connection to the engine) and of modules that are not
+here. The storage's takes a volume's ID for its path.
 """
 
 import contextlib
-import importlib.abc
-import importlib.machinery
+import importlib
 import json
 import logging
 import os
@@ -23,25 +21,13 @@ import threading
 import uuid
 from unittest import mock
 
-ABSENT = ('asyncore', 'ioprocess', 'libnmstate', 'ovirt_imageio', 'sanlock', 'selinux')
-
-
-class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports a mock for a module in ABSENT that this machine does not have."""
-
-    def find_spec(self, name, path, target=None):
-        if name.split('.')[0] in ABSENT:
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        return None
-
-    def create_module(self, spec):
-        return mock.MagicMock(__spec__=spec, __path__=[], __name__=spec.name)
-
-    def exec_module(self, module):
-        pass
-
-
-sys.meta_path.append(Absent())
+# Not all distributions have packages of these.
+RARE = 'asyncore ioprocess libnmstate libnmstate.schema ovirt_imageio ovirt_imageio._internal sanlock selinux'
+for name in RARE.split():
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        sys.modules[name] = mock.MagicMock()
 
 import libvirt  # noqa: E402
 from vdsm import API, clientIF, jobs  # noqa: E402
@@ -61,12 +47,8 @@ class ClientIF(clientIF.clientIF):
         self.vm_container_lock, self.vm_start_stop_lock = threading.Lock(), threading.Lock()
         self.vmContainer, self._unknown_vm_ids = {}, set()
         self.channelListener, self.qga_poller, self.irs = mock.MagicMock(), mock.MagicMock(), mock.MagicMock()
-        self.irs.prepareImage = lambda *ids: {
-            'status': DONE,
-            'path': ids[-1],
-            'info': {'type': 'file'},
-            'imgVolumesInfo': [],
-        }
+        image = {'status': DONE, 'info': {'type': 'file'}, 'imgVolumesInfo': []}
+        self.irs.prepareImage = lambda *ids: {**image, 'path': ids[-1]}
         self.irs.teardownImage.return_value = {'status': DONE}
         self.stopped = queue.Queue()  # an item for each VM that libvirt says has stopped
 
@@ -75,8 +57,7 @@ class ClientIF(clientIF.clientIF):
 
     def dispatchLibvirtEvents(self, conn, dom, *args):
         super().dispatchLibvirtEvents(conn, dom, *args)
-        stopped = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, libvirt.VIR_DOMAIN_EVENT_STOPPED
-        if (args[-1], args[0]) == stopped:
+        if (args[-1], args[0]) == (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, libvirt.VIR_DOMAIN_EVENT_STOPPED):
             self.stopped.put(dom.UUIDString())
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The lab's VMs, in the form that the engine sends, and what VDSM does with them."""
 
-import os
 import re
 import uuid
+from pathlib import Path
 from xml.etree import ElementTree
 
 import libvirt
@@ -11,8 +11,6 @@ import libvirt_qemu
 
 from tests.lab.wait import wait_for
 from tests.xml_builders import HAS_RUN, OWN, UNFIT, alias_of, engine_nic_xml, metadata_of
-
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class VM:
@@ -37,10 +35,8 @@ class VM:
             for mac, link in zip(self.macs, [*links, *['up'] * nics])
         ]
         devices = [metadata_of(mac, OWN.format(own[mac]) if mac in own else '') for mac in self.macs]
-        with open(os.path.join(HERE, 'vm.xml')) as f:
-            self.xml = f.read().format(
-                name=self.name, uuid=self.uuid, nics='    '.join(nics), devices=''.join(devices)
-            )
+        names = dict(name=self.name, uuid=self.uuid, nics='    '.join(nics), devices=''.join(devices))
+        self.xml = Path(__file__).with_name('vm.xml').read_text().format(**names)
 
     def add_profile(self, mac, profile):
         """Put one more MAC into the VM's dictionary."""

@@ -3,8 +3,8 @@
 Lets something happen before a call of the hook, to libvirt or to write the XML, beside whichever VDSM.
 
 Python imports this by itself when its folder is in PYTHONPATH.
-Environment: FAULT_CALL is the number of the call, from 1, FAULT a shell command to run before it. FAULT_LOG
-is a file that gets a line for each call made, so that tests find out how many there are.
+Environment: FAULT_CALL is the number of the call, from 1, FAULT a shell command to run before it. The file
+FAULT_LOG gets a line for each call.
 """
 
 import functools
@@ -21,25 +21,21 @@ calls = itertools.count(1)
 def counted(method):
     @functools.wraps(method)
     def call(*args, **kwargs):
-        if next(calls) == int(os.environ.get('FAULT_CALL', 0)):
-            env = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
-            subprocess.run(['sh', '-c', os.environ['FAULT']], check=True, env=env)
-        if 'FAULT_LOG' in os.environ:
-            with open(os.environ['FAULT_LOG'], 'a') as f:
-                f.write(method.__name__ + '\n')
+        if next(calls) == int(os.environ['FAULT_CALL']):
+            subprocess.run(['sh', '-c', os.environ['FAULT']], check=True)
+        with open(os.environ['FAULT_LOG'], 'a') as f:
+            f.write(method.__name__ + '\n')
         return method(*args, **kwargs)
 
     return call
 
 
+NETWORK = ('XMLDesc', 'isActive', 'isPersistent', 'autostart', 'create', 'destroy', 'setAutostart')
 for owner, names in (
     (hooking, ['write_domxml']),
     (libvirt, ['open', 'openAuth']),
     (libvirt.virConnect, ['listAllNetworks', 'networkDefineXML']),
-    (
-        libvirt.virNetwork,
-        ['XMLDesc', 'isActive', 'isPersistent', 'autostart', 'create', 'destroy', 'setAutostart'],
-    ),
+    (libvirt.virNetwork, NETWORK),
 ):
     for name in names:
         setattr(owner, name, counted(getattr(owner, name)))
