@@ -50,3 +50,16 @@ def test_test_of_a_vm_that_runs_here_counts_its_nics_as_its_own(alpha):
     alpha.run('ip', 'link', 'set', PFS[0], 'up')
     alpha.net.destroy()  # libvirt loses count of them
     check(alpha, vm, 8, *logs('started'))
+
+
+def test_test_says_whether_libvirtd_has_the_library_and_fails_if_not(alpha):
+    vm, line = VM(), 'libvirtd has loaded the library of vdsm-hook-vmfex-libvirt'
+    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
+    assert (status, err) == (0, []) and line in out
+    alpha.port_profile = False
+    alpha.restart_libvirtd()
+    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
+    line = line.replace('has', 'has not')
+    assert status == 2 and line in out and 'would log: vmfex: direct-pool started' in out
+    cure = 'put this host into maintenance, install it, then systemctl restart libvirtd'
+    assert err == [f'vmfex: {line}: {cure}']

@@ -58,15 +58,3 @@ def test_no_child_of_libvirtd_has_the_library(alpha):
     qemu = f'/proc/{alpha.run("pgrep", "qemu").strip()}/'
     assert PORT_PROFILE not in alpha.run('cat', qemu + 'maps')
     assert f'LD_PRELOAD={alpha.library}' in alpha.run('cat', qemu + 'environ').split('\0')  # the fabric's
-
-
-def test_test_says_whether_libvirtd_has_the_library_and_fails_if_not(alpha):
-    vm, line = VM(), 'libvirtd has loaded the library of vdsm-hook-vmfex-libvirt'
-    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
-    assert (status, err) == (0, []) and line in out
-    restart(alpha, 'AB', port_profile=False)
-    status, out, err = alpha.dry_run(vm.xml, vm.vmfex)
-    line = line.replace('has', 'has not')
-    assert status == 2 and line in out and 'would log: vmfex: direct-pool started' in out
-    cure = 'put this host into maintenance, install it, then systemctl restart libvirtd'
-    assert err == [f'vmfex: {line}: {cure}']
