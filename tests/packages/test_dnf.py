@@ -182,14 +182,14 @@ def test_unsigned_rpms_are_installed_where_dnf_wants_a_signature(host, both):
 def test_engine_installs_both_once_in_its_cluster(host, both):
     assert host.deploy('Other') == 0
     assert not host.packages()
-    assert host.deploy('Default') == 3
+    assert host.deploy('YOUR-CLUSTER') == 3
     assert host.packages() == both
     assert (host.folder / 'systemctl.log').read_text() == 'stop libvirtd\nstart vdsmd\n'
-    assert host.deploy('Default') == 0
+    assert host.deploy('YOUR-CLUSTER') == 0
 
 
 def test_engine_that_lacks_an_rpm_does_not_install_the_host(host):
     [library] = host.folder.glob('etc/ovirt-engine/ansible/*/*-libvirt-*')
     library.unlink()
-    host.deploy('Default', fails='should have two RPMs, not ')
+    host.deploy('YOUR-CLUSTER', fails='should have two RPMs, not ')
     assert not host.packages()
