@@ -44,7 +44,7 @@ tail -n 1 "$log" | grep -q ^stop && echo ActiveState=inactive || echo ActiveStat
 PLAY = """
 - hosts: all
   gather_facts: false
-  vars: {root: "{{ lookup('env', 'ROOT') }}"}
+  vars: {root: "{{ lookup('env', 'ROOT') }}", ansible_python_interpreter: /usr/bin/python3}
   module_defaults:
     ansible.builtin.dnf: {installroot: "{{ root }}", conf_file: "{{ root }}/dnf.conf"}
   tasks:
@@ -55,8 +55,7 @@ ANSIBLE = """
 cd ..
 mount --bind cache /var/cache
 mount -t overlay -o lowerdir=etc:/etc overlay /etc
-ansible-playbook -c local -i host, -e ansible_python_interpreter=/usr/bin/python3 \
-    -e host_deploy_cluster_name={} play.yml
+ansible-playbook -c local -i host, -e host_deploy_cluster_name={} play.yml
 """
 README = Path(TREE, 'README.md').read_text(encoding='utf-8')
 [INSTALL] = re.findall('^    (dnf install [.].*vmfex.*)', README, re.MULTILINE)
@@ -110,7 +109,7 @@ def sample(tmp_path_factory, rpm, library_rpm):
         folder.mkdir(parents=True)
     for path in rpm, library_rpm:
         shutil.copy(path, engine / HOOK)
-    ours = shutil.copytree(engine / HOOK, host.folder / 'rpms')
+    rpms = shutil.copytree(engine / HOOK, host.folder / 'rpms')
     shutil.copy(TREE + '/engine/ovirt-host-deploy-post-tasks.yml', engine)
     files = {'bin/dnf': DNF, 'root/dnf.conf': CONF, 'root/dev/null': '', 'play.yml': PLAY}
     for name, text in {**files, 'bin/systemctl': SYSTEMCTL, 'root/bin/systemctl': SYSTEMCTL}.items():
@@ -123,7 +122,7 @@ def sample(tmp_path_factory, rpm, library_rpm):
         folders = '--define', f'_topdir {host.folder}', '--define', f'_rpmdir {host.folder}'
         output('rpmbuild', '--quiet', '--nodeps', '-bb', *folders, host.folder / 'spec')
     for name in f'{DEV}-4.50.5', f'{LIBRARY}-debuginfo-1.3.0':
-        shutil.copy(host.folder / f'noarch/{name}-0.noarch.rpm', ours)
+        shutil.copy(host.folder / f'noarch/{name}-0.noarch.rpm', rpms)
     host.install('host-1', 'vdsm-4.50.5')
     return host
 
