@@ -15,14 +15,9 @@ from vmfex.pool import Network, Pool, definition, parse_network, prepare_pool
 
 NICS = ['eth3', 'eth4', 'eth10']
 BRIDGED, DOWN = 'eth3 is a port of ovirtmgmt', 'PF pf0 of eth4 is down'
-
-
-def make_host(*gone, **faults):
-    """Return the NICs of a host: these, less those gone, and with faults, by NIC."""
-    return {nic: faults.get(nic, '') for nic in NICS if nic not in gone}
-
-
-HOST, BRIDGED_HOST, BOTH_HOST = make_host(), make_host(eth3=BRIDGED), make_host(eth3=BRIDGED, eth4=DOWN)
+HOST = dict.fromkeys(NICS, '')
+BRIDGED_HOST, DOWN_HOST = {**HOST, 'eth3': BRIDGED}, {**HOST, 'eth4': DOWN}
+BOTH_HOST, SMALLER_HOST = {**BRIDGED_HOST, 'eth4': DOWN}, {'eth3': '', 'eth10': ''}
 
 
 def network(nics=NICS, used=(), foreign=()):
@@ -37,22 +32,18 @@ def pool(live=NICS, next=None, used=(), foreign=(), next_foreign=(), host=HOST, 
     return Pool(live=live, next=later, used=set(used), faults=host, others={'eth0'}, **state)
 
 
-def no_pool(host=HOST):
-    return pool([], host=host, uuid='', active=False, persistent=False, autostart=False)
-
-
 LAST, BACKWARDS = ['eth4', 'eth10', 'eth3'], NICS[::-1]  # eth3 comes last
 OWN = NICS + ['eth0']  # with one of the host's own
 STOPPED, STARTED, AUTOSTART = (f'direct-pool {done}' for done in ('stopped', 'started', 'set to autostart'))
 RESTARTED = [STOPPED, STARTED]
 ALL, ALL_BUT_LAST = (f'direct-pool defined: {", ".join(nics)}' for nics in (NICS, LAST))
-IN_USE = ', for its next start, as VMs are on it:'
-NEXT, NEXT_BUT_LAST = (line.replace(':', IN_USE) for line in (ALL, ALL_BUT_LAST))
+LATER = ', for its next start, as VMs are on it:'
+NEXT, NEXT_BUT_LAST = ALL.replace(':', LATER), ALL_BUT_LAST.replace(':', LATER)
 
 # id: (pool, how many NICs a VM can have, lines for the log)
 STEPS = {
     'right': (pool(), 3, []),
-    'absent': (no_pool(), 3, [ALL, STARTED, AUTOSTART]),
+    'absent': (pool([], active=False, persistent=False, autostart=False), 3, [ALL, STARTED, AUTOSTART]),
     'inactive': (pool(active=False), 3, [STARTED]),
     'not-autostarted': (pool(autostart=False), 3, [AUTOSTART]),
     'transient': (pool(persistent=False, autostart=False), 3, [ALL, AUTOSTART]),
@@ -68,7 +59,7 @@ STEPS = {
     'unusable-one-is-first': (pool(host=BRIDGED_HOST), 2, [ALL_BUT_LAST, *RESTARTED]),
     'two-unusable-ones-are-last': (pool(BACKWARDS, host=BOTH_HOST), 1, []),
     'usable-again': (pool(LAST), 3, []),
-    'unusable-one-is-last-in-use': (pool(used=['eth4'], host=make_host(eth10=BRIDGED)), 1, []),
+    'unusable-one-is-last-in-use': (pool(used=['eth4'], host={**HOST, 'eth10': BRIDGED}), 1, []),
     'unusable-one-is-not-last-in-use': (pool(used=['eth4', 'eth10'], host=BRIDGED_HOST), 0, [NEXT_BUT_LAST]),
 }
 
@@ -96,8 +87,8 @@ REFUSED = {
     'more-than-all': (pool(), 4, few('3 free NICs of 3', 4)),
     'cannot-grow-now': (pool(NICS[:2], used=['eth3']), 2, few('1 free NIC of 2', 2, COMES)),
     'unusable-ones': (pool(host=BOTH_HOST), 2, few('1 free NIC of 1', 2, f'; {BRIDGED}; {DOWN}')),
-    'next-one-is-gone': (pool(used=['eth3'], host=make_host('eth4')), 1, wrong('eth4')),
-    'next-one-is-unusable': (pool(used=['eth3'], host=make_host(eth4=DOWN)), 1, wrong('eth4', f'; {DOWN}')),
+    'next-one-is-gone': (pool(used=['eth3'], host=SMALLER_HOST), 1, wrong('eth4')),
+    'next-one-is-unusable': (pool(used=['eth3'], host=DOWN_HOST), 1, wrong('eth4', f'; {DOWN}')),
     'last-one-is-the-hosts-own': (pool(OWN, used=['eth3']), 1, wrong('eth0')),
 }
 
