@@ -102,9 +102,8 @@ def make_host(fabric, fabric_library, hooks_by_make, tmp_path):
     """Makes a host on the fabric, with the hook from make install; enter it to have it run."""
     from tests.lab.hosts import Host
 
-    return lambda name, kind: Host(
-        name, str(tmp_path / name), hooks_by_make, fabric_library, fabric, kind=kind
-    )
+    parts = hooks_by_make, fabric_library, fabric
+    return lambda name, kind: Host(name, str(tmp_path / name), *parts, kind=kind)
 
 
 @pytest.fixture

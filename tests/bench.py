@@ -98,4 +98,5 @@ def main():
     sys.exit(slow)
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -35,19 +35,20 @@ def nics(xml):
     return '\n'.join(nic.toxml() for nic in found).replace('><', '>\n<').splitlines()
 
 
-with tempfile.TemporaryDirectory() as tmp:
-    sysfs, pool = Sysfs(f'{tmp}/sys'), Path(tmp, 'pool')
-    sysfs.add('eth0', device=VNIC)
-    for i in range(3, 12):
-        sysfs.add(f'eth{i}')
-    output('mount', '-t', 'tmpfs', 'tmpfs', '/run')
-    os.mkdir('/run/vdsm')
-    output('mount', '--bind', sysfs.class_net, '/sys/class/net')
+if __name__ == '__main__':
+    with tempfile.TemporaryDirectory() as tmp:
+        sysfs, pool = Sysfs(f'{tmp}/sys'), Path(tmp, 'pool')
+        sysfs.add('eth0', device=VNIC)
+        for i in range(3, 12):
+            sysfs.add(f'eth{i}')
+        output('mount', '-t', 'tmpfs', 'tmpfs', '/run')
+        os.mkdir('/run/vdsm')
+        output('mount', '--bind', sysfs.class_net, '/sys/class/net')
 
-    vm, other = VM(profiles=(), own=('Profile1',)), VM(1)
-    device = re.search('<ovirt-vm:device alias.*?</ovirt-vm:device>', vm.xml).group()
-    show("The custom property of a vNIC profile, as it comes in the metadata of a VM", device)
-    show_start(vm, pool)
-    show("The custom property of another VM", f'vmfex={other.vmfex}')
-    show_start(other, pool)
-    show("The network direct-pool, made of the VM-FEX NICs of the example host", pool.read_text())
+        vm, other = VM(profiles=(), own=('Profile1',)), VM(1)
+        device = re.search('<ovirt-vm:device alias.*?</ovirt-vm:device>', vm.xml).group()
+        show("The custom property of a vNIC profile, as it comes in the metadata of a VM", device)
+        show_start(vm, pool)
+        show("The custom property of another VM", f'vmfex={other.vmfex}')
+        show_start(other, pool)
+        show("The network direct-pool, made of the VM-FEX NICs of the example host", pool.read_text())

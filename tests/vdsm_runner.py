@@ -26,12 +26,7 @@ class HookError(Exception):
 
 @functools.lru_cache(maxsize=None)
 def find_vdsm():
-    """
-    Return the folder to import VDSM from, None for the interpreter's own.
-
-    That is $VDSM_LIB (the site-packages folder of an unpacked package), the VDSM installed for
-    /usr/bin/python3, or the plain fake.
-    """
+    """Return the folder to import VDSM from: $VDSM_LIB, None if it is installed, or else the plain fake."""
     if 'VDSM_LIB' in os.environ:
         return os.path.abspath(os.environ['VDSM_LIB'])
     command = ['/usr/bin/python3', '-c', 'import vdsm.hook.hooking, vdsm.common.libvirtconnection']
@@ -60,12 +55,10 @@ def hook_environment(domxml=None, custom=None, vm_id=None, vdsm=PLAIN):
 
 def call_hook(folder, xml, custom=None, vm_id=None, command=(), vdsm=PLAIN):
     """
-    Call 50_vmfex in the folder of a hook point.
+    Call 50_vmfex in the folder of a hook point, the XML in a temporary file, as VDSM does.
 
-    xml goes through the hook as VDSM's does, in a temporary file. custom are the custom properties, and
-    other variables of its environment. command is put before the hook's path, to run it elsewhere: in a
-    namespace, or by another interpreter. Returns the XML, and what the hook wrote to stderr. Raises
-    HookError.
+    custom are the custom properties, and other variables of its environment. command is put before the
+    hook's path, to run it elsewhere. Returns the XML, and what the hook wrote to stderr. Raises HookError.
     """
     script = os.path.join(folder, '50_vmfex')
     utf8 = dict(encoding='utf-8', errors='surrogateescape')  # or in another encoding

@@ -11,8 +11,7 @@ OWN = '<ovirt-vm:custom><ovirt-vm:vmfex>{}</ovirt-vm:vmfex></ovirt-vm:custom>'
 HAS_RUN = '<ovirt-vm:startTime type="float">1790000000.0</ovirt-vm:startTime>'
 MIRRORING = '<ovirt-vm:portMirroring><ovirt-vm:network>ovirtmgmt</ovirt-vm:network></ovirt-vm:portMirroring>'
 # What the engine gives a NIC that libvirt refuses on VM-FEX.
-FILTER = '<filterref filter="vdsm-no-mac-spoofing"/>'
-PORT = '<port isolated="yes"/>'
+FILTER, PORT = '<filterref filter="vdsm-no-mac-spoofing"/>', '<port isolated="yes"/>'
 UNFIT = FILTER + PORT
 # A NIC that is not the VM's from its start.
 PLUGGED = '00:1a:4a:16:00:99'
@@ -32,10 +31,8 @@ def pool_nic_xml(mac, profile, children='', type='network', more=''):
 
 def domain_xml(*nics, devices=''):
     """Return a domain with these NICs. devices are the ovirt-vm:device elements in its metadata."""
-    return (
-        f'<domain xmlns:ovirt-vm="http://ovirt.org/vm/1.0"><metadata><ovirt-vm:vm>{devices}</ovirt-vm:vm>'
-        f'</metadata><devices>{"".join(nics)}</devices></domain>'
-    )
+    content = f'<metadata><ovirt-vm:vm>{devices}</ovirt-vm:vm></metadata><devices>{"".join(nics)}</devices>'
+    return f'<domain xmlns:ovirt-vm="http://ovirt.org/vm/1.0">{content}</domain>'
 
 
 def metadata_of(mac, children):

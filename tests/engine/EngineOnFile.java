@@ -10,8 +10,7 @@ import java.util.*;
 import java.util.stream.Collectors;
 
 import org.ovirt.engine.core.common.businessentities.VmDeviceGeneralType;
-import org.ovirt.engine.core.common.config.Config;
-import org.ovirt.engine.core.common.config.IConfigUtilsInterface;
+import org.ovirt.engine.core.common.config.*;
 import org.ovirt.engine.core.common.utils.customprop.VmPropertiesUtils;
 import org.ovirt.engine.core.compat.Version;
 import org.ovirt.engine.core.config.EngineConfigExecutor;
@@ -54,21 +53,14 @@ public class EngineOnFile {
     /** Driver, connection, statement and result in one: engine-config has one of each at a time. */
     private static Object database(Object self, Method method, Object[] args) throws Exception {
         switch (method.getName()) {
-        case "prepareStatement":
-            parameters.clear();
-            break;
-        case "setString":
-            parameters.add(args[1]);
-            break;
-        case "next":
-            return true;
+        case "prepareStatement": parameters.clear(); break;
+        case "setString": parameters.add(args[1]); break;
+        case "next": return true;
         case "getString": // select ... where name = ? and version = ?
             return Optional.ofNullable(options.get(parameters.get(0) + "/" + parameters.get(1))).orElseThrow();
         case "executeUpdate": // update ... set value = ? where name = ? and version = ?
             String key = parameters.get(1) + "/" + parameters.get(2);
-            if (options.replace(key, (String) parameters.get(0)) == null) {
-                return 0;
-            }
+            if (options.replace(key, (String) parameters.get(0)) == null) return 0;
             Files.write(file, options.entrySet().stream().map(Object::toString).collect(Collectors.toList()));
             return 1;
         }

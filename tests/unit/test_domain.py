@@ -102,7 +102,6 @@ NOT_OWN = '<ovirt-vm:vmfex>P</ovirt-vm:vmfex><custom><vmfex>P</vmfex></custom><o
 STAY = {
     'other-mac': (domain_xml(nic_xml(B), NO_MAC), P, [NOT_THERE]),
     'not-a-device': (f'<domain>{NIC}<devices/></domain>', P, [NOT_THERE]),
-    'nested': (domain_xml(f'<hostdev>{NIC}</hostdev>'), P, [NOT_THERE]),
     'namespace': (domain_xml(nic_xml(A, attributes=' xmlns="urn:x"')), P, [NOT_THERE]),
     'on-the-pool': (domain_xml(MOVED), P, [ALREADY]),
     'runs': (pool_nic_xml(A, 'P', '', 'direct', LIVE), P, [ALREADY]),

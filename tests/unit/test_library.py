@@ -21,7 +21,7 @@ def run(monkeypatch, tmpdir):
 
 @pytest.mark.parametrize('name', ['libvirtd', 'virtqemud'])
 @pytest.mark.parametrize('file, has', [(PATH, True), (PATH + ' (deleted)', False), (PATH + '.old', False)])
-def test_daemon_without_the_library_or_with_one_that_was_replaced_is_to_be_restarted(run, name, file, has):
+def test_daemon_is_named_and_to_be_restarted_unless_it_has_the_library_as_it_is_now(run, name, file, has):
     run.ensure('run', name + '.pid').write('7\n')
     maps = ''.join(f'7f00-7f01 r-xp 00000000 00:2a 42   {path}\n' for path in (LIBC, file, LIBC))
     run.ensure('proc', '7', 'maps').write(maps)
