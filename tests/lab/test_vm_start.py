@@ -34,7 +34,7 @@ def test_vm_starts_on_its_port_profiles_and_stops(fabric, alpha):
 
 @ON_BOTH_KINDS
 def test_suspended_vm_resumes_on_a_host_that_lost_its_pool(fabric, alpha):
-    vm = VM(profiles=('Profile1',), own=('Own1', 'Own2'))
+    vm = VM(profiles=(), own=('Own1', 'Own2'))
     vm.start(alpha)
     vm.suspend(alpha)
     assert alpha.idle_nics() == alpha.pool
