@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.hook import HOOKS
+from tests.messages import check_stderr
 from vmfex import lock as lock_module
 
 # Waits for the lock on that file, for a second.
@@ -33,7 +34,9 @@ def test_lock_is_waited_for_no_longer_than_the_limit_and_free_again_after_it(loc
         # In another process, so that what waits for ever ends here, too.
         command = [sys.executable, '-Bc', WAIT, lock_module.LOCK]
         waits = subprocess.run(command, cwd=HOOKS, stderr=subprocess.PIPE, timeout=20)
-    assert f'another hook has held {lock_module.LOCK} for 1 seconds: end it (lslocks' in waits.stderr.decode()
+    line = waits.stderr.decode().splitlines()[-1].partition('Failure: ')[2]
+    assert line.startswith(f'another hook has held {lock_module.LOCK} for 1 seconds: end it (lslocks')
+    check_stderr(f'vmfex: {line}', failed=True)
     with open(lock_module.LOCK) as f:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
