@@ -21,7 +21,7 @@ from tests.hook import HOOK, HOOKS
 from tests.lab.fabric import Fabric, compile_fabric
 from tests.lab.hosts import NAMES, Host
 from tests.lab.vm import VM
-from tests.vdsm_runner import hook_environment
+from tests.vdsm_runner import PLAIN, find_vdsm, hook_environment
 
 PYTHON = '/usr/bin/python3'
 YARDSTICK = """\
@@ -76,6 +76,8 @@ RATIOS = {
 
 
 def main():
+    if find_vdsm() == PLAIN:
+        sys.exit("make bench: its limits are for VDSM's own modules: install VDSM, or set VDSM_LIB")
     vm = VM()
     with contextlib.ExitStack() as stack:
         tmp = stack.enter_context(tempfile.TemporaryDirectory(prefix='vmfex-bench-'))
