@@ -10,7 +10,7 @@ import pytest
 # So that tests can import the hook's modules, vmfex.*, before and after tests.*, which pytest's path has.
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'hooks'))
 
-from tests.hook import INSTALLED, TESTS, TREE
+from tests.hook import INSTALLED, TREE
 from tests.vdsm_runner import PLAIN, find_vdsm
 
 
@@ -19,14 +19,7 @@ def pytest_report_header(config):
     return f"VDSM: {names.get(find_vdsm(), find_vdsm())}"
 
 
-@pytest.fixture(scope='session')
-def domain_of_the_engine():
-    """A whole domain as the engine sends it, with NICs of all kinds, as text."""
-    with open(os.path.join(TESTS, 'data', 'domain.xml'), encoding='utf-8') as f:
-        return f.read()
-
-
-# Below: what tests/unit does without. The lab's modules need libvirt: they are imported where they are used.
+# tests/unit does without all of these. The lab's modules need libvirt: they are imported where they are used.
 
 
 @pytest.fixture(scope='session')
@@ -71,14 +64,6 @@ def library_rpm(rpm):
     """The path of the RPM with libvirtd's library."""
     [path] = glob.glob(os.path.dirname(rpm) + '/../*/vdsm-hook-vmfex-libvirt-[0-9]*.rpm')
     return path
-
-
-@pytest.fixture(scope='session')
-def hooks_by_rpm(tmp_path_factory, rpm):
-    """The folder of the hook points as the RPM installs it in an empty root."""
-    root = str(tmp_path_factory.mktemp('rpm-root'))
-    subprocess.run(['rpm', '--install', '--nodeps', '--root', root, rpm], check=True)
-    return root + INSTALLED
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ import concurrent.futures
 import re
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import libvirt
 
+from tests.hook import TESTS
 from tests.lab.kinds import ON_BOTH_KINDS
 from tests.lab.vm import VM
 
@@ -66,9 +68,10 @@ def test_ten_vms_at_once_on_a_host_with_no_pool(fabric, alpha):
     )
 
 
-def test_whole_domain_of_the_engine_is_valid_and_defined(alpha, domain_of_the_engine, tmp_path):
+def test_whole_domain_of_the_engine_is_valid_and_defined(alpha, tmp_path):
+    engines = Path(TESTS, 'data', 'domain.xml').read_text(encoding='utf-8')  # with NICs of all kinds
     profiles = {f'00:1a:4a:16:01:5{i}': f'P{i}' for i in (1, 2, 4, 5)}
-    xml, _ = alpha.hook('before_vm_start', domain_of_the_engine, str(profiles))
+    xml, _ = alpha.hook('before_vm_start', engines, str(profiles))
     (tmp_path / 'domain.xml').write_text(xml, encoding='utf-8')
     subprocess.run(['virt-xml-validate', str(tmp_path / 'domain.xml'), 'domain'], check=True)
     again, log = alpha.hook('before_vm_start', xml, str(profiles))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hook import HOOK, HOOKS, TREE, output
+from tests.hook import HOOK, HOOKS, INSTALLED, TREE, output
 from tests.vdsm_runner import HookError, call_hook
 from tests.xml_builders import domain_xml, pool_nic_xml
 from vmfex.hook_points import HOOK_POINTS
@@ -23,6 +23,14 @@ MAC = '00:1a:4a:16:01:51'
 
 def make(*args, folder=TREE):
     return output('make', '-s', '--no-print-directory', '-C', folder, *args)
+
+
+@pytest.fixture(scope='session')
+def hooks_by_rpm(tmp_path_factory, rpm):
+    """The folder of the hook points as the RPM installs it in an empty root."""
+    root = str(tmp_path_factory.mktemp('rpm-root'))
+    subprocess.run(['rpm', '--install', '--nodeps', '--root', root, rpm], check=True)
+    return root + INSTALLED
 
 
 @pytest.fixture(scope='session')
